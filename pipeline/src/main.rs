@@ -1,0 +1,3 @@
+//! The `tracemill` binary.
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! Where the data comes from: windows of ClickHouse tables, and the generator of synthetic agent runs.
+
+pub mod synth;
+pub mod windows;
