@@ -77,10 +77,20 @@ impl LeafPath {
     }
 }
 
-/// `r` for the root, `r01` for the second part of its first part: a name for files and logs.
+/// `r` for the root, `r01` for the second part of its first part: a name for files and logs. Long paths are packed, with
+/// their depth first (`r41-2af…`), so that a name stays within what file systems allow.
 impl fmt::Display for LeafPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "r{}", self.0)
+        const LONGEST: usize = 32;
+        if self.0.len() <= LONGEST {
+            return write!(f, "r{}", self.0);
+        }
+        write!(f, "r{}-", self.0.len())?;
+        for digits in self.0.as_bytes().chunks(4) {
+            let nibble = digits.iter().fold(0_u8, |nibble, digit| (nibble << 1) | (digit & 1));
+            write!(f, "{nibble:x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -152,6 +162,24 @@ impl fmt::Display for Leaf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_paths_stay_short_and_distinct() {
+        let path = |bits: u64| {
+            (0..60).fold(LeafPath::default(), |path, bit| {
+                path.child(u8::from(bits >> bit & 1 == 1))
+            })
+        };
+        assert_eq!(path(1).to_string(), "r60-800000000000000");
+        assert_ne!(path(1).to_string(), path(2).to_string());
+        assert!(
+            (0..500)
+                .fold(LeafPath::default(), |path, _| path.child(1))
+                .to_string()
+                .len()
+                < 140
+        );
+    }
 
     #[test]
     fn a_cut_tiles_and_refuses_an_empty_part() {

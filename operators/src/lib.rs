@@ -1,1 +1,16 @@
-//! placeholder
+//! What happens to the data between a source and a sink.
+//!
+//! Three kinds of code, never mixed in one file: pure decisions ([`dedup::VersionIndex`], [`split`]), dataflow
+//! ([`bridge`], [`dedup::dedup`], [`reconcile`]), and the memory rule that both obey ([`budget`]).
+
+pub mod batch;
+pub mod bridge;
+pub mod budget;
+pub mod dedup;
+pub mod epoch;
+pub mod outcome;
+pub mod reconcile;
+pub mod split;
+
+pub use budget::{Budget, Permit};
+pub use epoch::Epoch;
