@@ -70,6 +70,13 @@ impl LeafPath {
         Self(format!("{}{part}", self.0))
     }
 
+    /// The path of the leaf that it is a part of; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (parent, _) = self.0.split_at_checked(self.0.len().checked_sub(1)?)?;
+        Some(Self(parent.to_owned()))
+    }
+
     /// How often the window was split to get here.
     #[must_use]
     pub fn depth(&self) -> usize {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 
 use crate::dedup::VersionIndex;
 use crate::outcome::{Attempt, LeafError, Timing};
@@ -24,12 +23,29 @@ pub struct LeafJob {
     pub memory: Budget,
     /// The permit of the index and the encoder's buffers.
     pub working_set: Permit,
-    /// The columns of the rows as they come from ClickHouse, key columns first.
-    pub schema: SchemaRef,
     /// How many of the first columns are key columns, which are read for dedup and not written.
     pub key_columns: usize,
     /// When it began.
     pub started: Instant,
+}
+
+impl LeafJob {
+    /// A leaf that ended before its key columns were read: it holds nothing.
+    #[must_use]
+    pub fn unread(attempt: Attempt, stats: LeafStats) -> Self {
+        let memory = Budget::new("none", 0);
+        let working_set = memory.try_acquire(0).expect("nothing is always free");
+        let index = crate::dedup::IndexBuilder::new(&attempt.leaf, 0).finish().0;
+        Self {
+            attempt,
+            index,
+            stats,
+            memory,
+            working_set,
+            key_columns: 0,
+            started: Instant::now(),
+        }
+    }
 }
 
 /// One event of a leaf: begin, rows, and one end.

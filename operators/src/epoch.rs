@@ -10,7 +10,7 @@ use differential_dataflow::lattice::Lattice;
 use serde::{Deserialize, Serialize};
 use timely::order::{PartialOrder, TotalOrder};
 use timely::progress::Timestamp;
-use timely::progress::timestamp::PathSummary;
+use timely::progress::timestamp::{PathSummary, Refines};
 
 /// How many bits of an epoch count rounds.
 pub const ROUND_BITS: u32 = 20;
@@ -84,6 +84,17 @@ impl Timestamp for Epoch {
     fn minimum() -> Self {
         Self(0)
     }
+}
+
+/// So that it can be the time of a whole dataflow.
+impl Refines<()> for Epoch {
+    fn to_inner((): ()) -> Self {
+        Self(0)
+    }
+
+    fn to_outer(self) {}
+
+    fn summarize(_: Rounds) {}
 }
 
 impl Lattice for Epoch {

@@ -6,11 +6,14 @@
 pub mod batch;
 pub mod bridge;
 pub mod budget;
+pub mod clock;
 pub mod dedup;
 pub mod epoch;
 pub mod outcome;
+pub mod progress;
 pub mod reconcile;
 pub mod split;
 
 pub use budget::{Budget, Permit};
+pub use clock::Clock;
 pub use epoch::Epoch;

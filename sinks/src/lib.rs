@@ -3,6 +3,7 @@
 pub mod commit;
 pub mod encode;
 pub mod error;
+pub mod files;
 pub mod store;
 
 pub use error::SinkError;

@@ -1,4 +1,4 @@
-//! How a leaf that failed is split: pure decisions.
+//! How a leaf that failed is split: pure decisions here, the dataflow operator in [`route`].
 //!
 //! Splitting follows the table's sort key, since that alone makes the parts cheaper to read: days, then types
 //! (observations), then ranges of ids, down to a single id.
@@ -6,8 +6,12 @@
 //! *Invariants.* The parts of a split tile the leaf exactly, whatever its statistics say: they choose where to cut, never
 //! what belongs. Each split makes both parts smaller in days, types or ids, so it ends.
 
+mod flow;
+
 use serde::{Deserialize, Serialize};
 use tracemill_model::{IdRange, Leaf, Millis, Table, Types, Window};
+
+pub use flow::{SplitConfig, route};
 
 /// How often a window may be split along one path. Known ids are halved in about the logarithm of their number; the rest
 /// is for ranges whose ids could not be read and are halved by their bytes, seven times a byte.

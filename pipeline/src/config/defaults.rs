@@ -1,0 +1,102 @@
+//! Every default and every bound of the configuration.
+//!
+//! What a key means when neither the file nor the environment gives it, and how far a value may go.
+
+use std::time::Duration;
+
+use tracemill_model::ByteSize;
+
+/// The data folder of the embedded engine.
+pub const EMBEDDED_DIR: &str = "tracemill-data/clickhouse";
+/// Where a running process leaves its state.
+pub const STATUS_DIR: &str = "tracemill-data/status";
+/// The database of a server.
+pub const DATABASE: &str = "default";
+/// The user of a server.
+pub const USER: &str = "default";
+
+/// `max_memory_usage` of an export query: the fork's own.
+pub const EXPORT_MEMORY: ByteSize = ByteSize(20_000_000_000);
+/// `max_threads` of an export query: the fork's own.
+pub const EXPORT_THREADS: u32 = 10;
+/// `priority` of an export query: the fork's own.
+pub const EXPORT_PRIORITY: u32 = 2;
+/// How long an export query may take: the fork's own.
+pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(600);
+/// `priority` of an interactive query.
+pub const READ_ONLY_PRIORITY: u32 = 0;
+/// How long an interactive query may take.
+pub const READ_ONLY_TIMEOUT: Duration = Duration::from_secs(30);
+/// `priority` of an insert.
+pub const READ_WRITE_PRIORITY: u32 = 1;
+/// How long an insert may take.
+pub const READ_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The least `max_memory_usage`: below it ClickHouse fails before it reads.
+pub const MIN_QUERY_MEMORY: ByteSize = ByteSize::mib(1);
+/// The greatest `max_memory_usage`.
+pub const MAX_QUERY_MEMORY: ByteSize = ByteSize(16 << 40);
+
+/// The process's byte budget.
+pub const MEMORY: ByteSize = ByteSize::mib(160);
+/// The least byte budget: two batches and a row group of wide rows.
+pub const MIN_MEMORY: ByteSize = ByteSize::mib(32);
+/// The greatest byte budget.
+pub const MAX_MEMORY: ByteSize = ByteSize(1 << 40);
+/// How many leaves at once.
+pub const LEAVES: usize = 2;
+/// How many timely workers.
+pub const WORKERS: usize = 1;
+/// How many threads encode files.
+pub const ENCODE_THREADS: usize = 2;
+/// The greatest number of leaves, workers and threads.
+pub const MAX_PARALLEL: usize = 256;
+
+/// How far the horizon stays behind now: the fork's own.
+pub const LAG: Duration = Duration::from_secs(30 * 60);
+/// The greatest lag.
+pub const MAX_LAG: Duration = Duration::from_secs(30 * 86_400);
+/// The longest window while catching up: a day, within which rows are sorted by id.
+pub const CATCH_UP: Duration = Duration::from_secs(86_400);
+/// The shortest cap of a catch-up window.
+pub const MIN_CATCH_UP: Duration = Duration::from_secs(60);
+/// The longest cap of a catch-up window.
+pub const MAX_CATCH_UP: Duration = Duration::from_secs(366 * 86_400);
+/// How often late rows are looked for.
+pub const RECONCILE_EVERY: Duration = Duration::from_secs(3_600);
+/// How far back they are looked for.
+pub const RECONCILE_LOOKBACK: Duration = Duration::from_secs(7 * 86_400);
+/// The shortest time between two searches for late rows.
+pub const MIN_RECONCILE_EVERY: Duration = Duration::from_secs(60);
+/// The farthest that late rows are looked for.
+pub const MAX_LOOKBACK: Duration = Duration::from_secs(3_660 * 86_400);
+/// How long one leaf may take before it counts as failed.
+pub const DEADLINE: Duration = Duration::from_secs(1_800);
+/// The shortest deadline of a leaf, and the shortest timeout of a query.
+pub const MIN_DEADLINE: Duration = Duration::from_millis(100);
+/// The longest deadline of a leaf, and the longest timeout of a query.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(7 * 86_400);
+
+/// Where a file ends and the next begins.
+pub const FILE_SIZE: ByteSize = ByteSize::mib(256);
+/// The least file size.
+pub const MIN_FILE_SIZE: ByteSize = ByteSize::mib(1);
+/// The greatest file size: the greatest object of S3.
+pub const MAX_FILE_SIZE: ByteSize = ByteSize(5 << 40);
+/// The size of an upload's part.
+pub const PART_SIZE: ByteSize = ByteSize::mib(8);
+/// The least part: S3 refuses smaller ones.
+pub const MIN_PART_SIZE: ByteSize = ByteSize::mib(5);
+/// The greatest part: S3 refuses larger ones.
+pub const MAX_PART_SIZE: ByteSize = ByteSize::gib(5);
+/// The greatest number of parts of an object: S3's own.
+pub const MAX_PARTS: u64 = 10_000;
+/// The size of a row group in memory.
+pub const ROW_GROUP: ByteSize = ByteSize::mib(64);
+/// The least row group.
+pub const MIN_ROW_GROUP: ByteSize = ByteSize::kib(64);
+/// The greatest row group: what a column chunk can hold.
+pub const MAX_ROW_GROUP: ByteSize = ByteSize::gib(2);
+/// The Zstandard level.
+pub const ZSTD_LEVEL: u32 = 3;
+/// The gzip level.
+pub const GZIP_LEVEL: u32 = 6;

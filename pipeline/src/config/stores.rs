@@ -1,0 +1,155 @@
+//! Stores, limits, status and role: the sections that stand by themselves.
+
+use std::collections::BTreeMap;
+
+use tracemill_model::Secret;
+
+use super::checked::{Limits, Role, Status, Store};
+use super::defaults;
+use super::fault::listed;
+use super::reader::{Bounds, Section};
+use super::url;
+
+/// Stores by name; one whose URL is faulty is `None`, so that references to it are no second fault.
+pub(super) type Stores = BTreeMap<String, Option<Store>>;
+
+/// What a store says about its own address and options: what is wrong, and what to do. Neither may hold a value.
+pub type StoreCheck<'a> = dyn Fn(&Store) -> Vec<(String, String)> + 'a;
+
+/// Reads every `[store.NAME]`.
+pub(super) fn read(root: &Section<'_>, check: &StoreCheck<'_>) -> Stores {
+    let Some(section) = root.section("store", "[store.NAME]") else {
+        return Stores::default();
+    };
+    section
+        .named("[store.NAME]")
+        .into_iter()
+        .map(|(name, section)| {
+            let store = read_store(&name, &section);
+            if let Some(store) = &store {
+                ask(&section, store, check);
+            }
+            section.finish();
+            (name, store)
+        })
+        .collect()
+}
+
+/// Lets the store check itself. A fault stands at the option that its message names in quotes.
+fn ask(section: &Section<'_>, store: &Store, check: &StoreCheck<'_>) {
+    let options = section.section("options", "");
+    for (message, remedy) in check(store) {
+        let named = store.options.keys().find(|key| message.contains(&format!("{key:?}")));
+        let (place, key) = match (&options, named) {
+            (Some(options), Some(key)) => (options, key.as_str()),
+            _ => (section, "url"),
+        };
+        place.report(
+            place.at_of(key),
+            key,
+            None,
+            format!("{message} ({})", place.path),
+            remedy,
+        );
+    }
+}
+
+fn read_store(name: &str, section: &Section<'_>) -> Option<Store> {
+    let options = section
+        .section("options", "options = { region = \"...\" }")
+        .map_or_else(BTreeMap::new, |options| {
+            let texts = options.all_texts();
+            texts
+                .into_iter()
+                .map(|(key, text)| (key, Secret::new(text.value)))
+                .collect()
+        });
+    if !section.has("url") {
+        section.missing("url", "write url = \"gs://bucket/prefix/\" or url = \"./folder\"");
+    }
+    let text = section.url("url")?;
+    match url::store(&text.value) {
+        Ok(kind) => Some(Store {
+            name: name.to_owned(),
+            kind,
+            url: text.value,
+            options,
+        }),
+        Err(error) => {
+            let shown = url::redacted(&text.raw);
+            let message = format!("the URL {shown:?} in {} {}", section.path, error.message);
+            section.report(text.at, "url", Some(&shown), message, error.remedy);
+            None
+        }
+    }
+}
+
+/// Reads `[limits]`.
+pub(super) fn limits(root: &Section<'_>) -> Limits {
+    let mut limits = Limits {
+        memory: defaults::MEMORY,
+        leaves: defaults::LEAVES,
+        workers: defaults::WORKERS,
+        encode_threads: defaults::ENCODE_THREADS,
+    };
+    let Some(section) = root.section("limits", "[limits]") else {
+        return limits;
+    };
+    let memory = Bounds {
+        range: defaults::MIN_MEMORY..=defaults::MAX_MEMORY,
+        why: "",
+    };
+    limits.memory = section.size("memory", &memory).unwrap_or(limits.memory);
+    let count = |key: &str, default: usize| {
+        let bounds = Bounds {
+            range: 1..=defaults::MAX_PARALLEL,
+            why: "",
+        };
+        section.integer(key, &bounds).unwrap_or(default)
+    };
+    limits.leaves = count("leaves", limits.leaves);
+    limits.workers = count("workers", limits.workers);
+    limits.encode_threads = count("encode_threads", limits.encode_threads);
+    section.finish();
+    limits
+}
+
+/// Reads `[status]`.
+pub(super) fn status(root: &Section<'_>) -> Status {
+    let section = root.section("status", "[status]");
+    let dir = section.as_ref().and_then(|section| section.name("dir"));
+    if let Some(section) = &section {
+        section.finish();
+    }
+    Status {
+        dir: dir.map_or_else(|| defaults::STATUS_DIR.into(), |dir| dir.value.into()),
+    }
+}
+
+const ROLES: [(&str, Role); 4] = [
+    ("all", Role::All),
+    ("ingestion", Role::Ingestion),
+    ("export", Role::Export),
+    ("web", Role::Web),
+];
+
+/// Reads `role`, else `LANGFUSE_WORKER_ROLE`.
+pub(super) fn role(root: &Section<'_>) -> Role {
+    if let Some(role) = root.choice("role", &ROLES) {
+        return role;
+    }
+    let name = "LANGFUSE_WORKER_ROLE";
+    let Some(text) = root.context.variable(name).filter(|_| !root.has("role")) else {
+        return Role::All;
+    };
+    if let Some((_, role)) = ROLES.iter().find(|(name, _)| *name == text) {
+        return *role;
+    }
+    let names = ROLES.map(|(name, _)| name);
+    root.context.report_variable(
+        name,
+        &format!("{name} is no role"),
+        &format!("set it to one of {}", listed(&names)),
+    );
+    Role::All
+}
