@@ -11,7 +11,10 @@ use serde::Serialize;
 
 /// All histograms. Cheap to clone; clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(Arc<Mutex<BTreeMap<(&'static str, String), Histogram<u64>>>>);
+pub struct Figures(Arc<Mutex<Histograms>>);
+
+/// By name and labels.
+type Histograms = BTreeMap<(&'static str, String), Histogram<u64>>;
 
 /// How long one table of one window took, in ms.
 pub const TABLE_DURATION: &str = "langfuse.blob_export.table_duration_ms";

@@ -108,6 +108,7 @@ impl Statement {
     /// Binds `{name:Type}` of the SQL. A name that the SQL does not use is ignored by the server, one that is missing is
     /// its error 456.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "values are references or small")]
     pub fn param(mut self, name: &str, value: impl Param) -> Self {
         self.params.push((format!("param_{name}"), value.text()));
         self

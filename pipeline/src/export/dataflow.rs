@@ -86,7 +86,7 @@ fn wire(scope: Scope<'_, Epoch>, spec: &Arc<ExportSpec>, context: &Context, home
     };
 
     let planned = bridge::source::<PlannedWindow, PipelineError, _, _>(scope, &named("plan"), context, plan);
-    let roots = planned.flat_map(first_attempts);
+    let roots = planned.flat_map(|window| first_attempts(&window));
     let (feedback, again) = scope.feedback::<Vec<Attempt>>(Rounds(1));
     let attempts = roots.concat(again);
     let by_leaf = Exchange::new(|attempt: &Attempt| hash(&(attempt.leaf.window, &attempt.leaf.path)));
@@ -113,7 +113,7 @@ fn wire(scope: Scope<'_, Epoch>, spec: &Arc<ExportSpec>, context: &Context, home
 }
 
 /// The leaves that a window begins with.
-fn first_attempts(planned: PlannedWindow) -> Vec<Attempt> {
+fn first_attempts(planned: &PlannedWindow) -> Vec<Attempt> {
     vec![Attempt {
         leaf: Leaf::root(planned.window),
         generation: planned.generation,

@@ -24,7 +24,7 @@ pub(super) async fn read_keys(
     let mut batches = Batches::open(service, statement, budget, None)?;
     while let Some(held) = batches.next().await? {
         each_key(&held.batch, key.table.is_sorted_by_type(), |row, is_live| {
-            builder.push(row, is_live)
+            builder.push(row, is_live);
         })?;
     }
     Ok(batches.query_id().to_string())

@@ -6,6 +6,7 @@
 //! config.xml  users.xml      written at every start
 //! run.json    pid, ports and passwords of the running server (mode 0600)
 //! lock        held by the server for as long as it lives
+//! owner       held by the process that started it
 //! ```
 
 use std::collections::BTreeMap;
@@ -33,10 +34,13 @@ pub(super) struct Run {
     pub(super) passwords: BTreeMap<String, String>,
 }
 
-/// A folder whose lock is ours.
+/// A folder that this process owns.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
+    /// The server inherits it.
     pub(super) lock: File,
+    /// Ours alone: free with a held `lock`, it tells that the owner is gone and the server about to end.
+    pub(super) owner: File,
 }
 
 pub(super) fn file_error(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> WarehouseError {
@@ -45,27 +49,48 @@ pub(super) fn file_error(what: &'static str, path: &Path) -> impl FnOnce(std::io
 }
 
 impl Folder {
-    /// Makes the folder where it is missing and takes its lock.
+    /// Makes the folder where it is missing and becomes its owner.
     pub(super) fn claim(path: &Path) -> Result<Self, WarehouseError> {
         let create = |path: &Path| std::fs::create_dir_all(path).map_err(file_error("create", path));
         create(path)?;
         let path = path.canonicalize().map_err(file_error("open", path))?;
         create(&path.join("data"))?;
         create(&path.join("log"))?;
-        let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(file_error("open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, lock }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(WarehouseError::FolderInUse {
-                pid: Self::read_run(&path).map_or(0, |run| run.pid),
-                folder: path,
-            }),
-            Err(std::fs::TryLockError::Error(source)) => Err(file_error("lock", &lock_path)(source)),
+        let open = |name: &str| {
+            let path = path.join(name);
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).write(true);
+            options.open(&path).map_err(file_error("open", &path))
+        };
+        let folder = Self {
+            lock: open("lock")?,
+            owner: open("owner")?,
+            path,
+        };
+        if folder.try_lock(&folder.owner)? {
+            Ok(folder)
+        } else {
+            Err(folder.in_use())
+        }
+    }
+
+    /// Takes the server's lock. `false`: an earlier server still has it. Its owner is gone, so it is about to end.
+    pub(super) fn is_free(&self) -> Result<bool, WarehouseError> {
+        self.try_lock(&self.lock)
+    }
+
+    fn try_lock(&self, file: &File) -> Result<bool, WarehouseError> {
+        match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+            Err(std::fs::TryLockError::Error(source)) => Err(file_error("lock", &self.path)(source)),
+        }
+    }
+
+    pub(super) fn in_use(&self) -> WarehouseError {
+        WarehouseError::FolderInUse {
+            pid: Self::read_run(&self.path).map_or(0, |run| run.pid),
+            folder: self.path.clone(),
         }
     }
 
@@ -178,11 +203,17 @@ mod tests {
     fn a_folder_is_claimed_once() {
         let temporary = tempfile::tempdir().expect("a folder");
         let first = Folder::claim(temporary.path()).expect("free");
+        assert!(first.is_free().expect("locked"));
         assert!(matches!(
             Folder::claim(temporary.path()),
             Err(WarehouseError::FolderInUse { pid: 0, .. })
         ));
+        // The owner goes, its server has not ended yet.
+        let server = first.lock.try_clone().expect("inherited");
         drop(first);
-        assert!(Folder::claim(temporary.path()).is_ok());
+        let second = Folder::claim(temporary.path()).expect("no owner");
+        assert!(!second.is_free().expect("no error"));
+        drop(server);
+        assert!(second.is_free().expect("no error"));
     }
 }

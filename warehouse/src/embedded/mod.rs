@@ -11,6 +11,7 @@ pub mod find;
 mod folder;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -116,6 +117,8 @@ pub struct Embedded {
     pid: u32,
     keep: bool,
     stopped: bool,
+    /// Held for as long as this value lives.
+    _owner: File,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -163,6 +166,7 @@ impl Embedded {
 
     async fn start_once(options: &Options, engine: &Engine) -> Result<Self, WarehouseError> {
         let folder = Folder::claim(&options.dir)?;
+        wait_until_free(&folder).await?;
         let tcp_port = match options.tcp_port {
             Some(0) => Some(free_port()?),
             port => port,
@@ -175,15 +179,16 @@ impl Embedded {
         })?;
         let child = spawn(options, engine, &folder, tcp_port.is_some())?;
         run.pid = child.id();
+        folder.note(&run)?;
         let mut started = Self {
             pid: child.id(),
             child,
-            folder: folder.path.clone(),
+            folder: folder.path,
             run,
             keep: options.keep,
             stopped: false,
+            _owner: folder.owner,
         };
-        folder.note(&started.run)?;
         started.wait_until_ready(options.start_within).await?;
         Ok(started)
     }
@@ -318,6 +323,18 @@ impl Drop for Embedded {
             let _ = self.remove_folder();
         }
     }
+}
+
+/// Waits for a server whose owner is gone.
+async fn wait_until_free(folder: &Folder) -> Result<(), WarehouseError> {
+    let begun = Instant::now();
+    while !folder.is_free()? {
+        if begun.elapsed() > STOP_WITHIN + Duration::from_secs(2) {
+            return Err(folder.in_use());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
 }
 
 /// A port that is free now.

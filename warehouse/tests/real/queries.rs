@@ -93,7 +93,7 @@ async fn errors_have_a_kind_and_a_fault() {
         assert!(!error.to_string().contains("version 2"), "{error}");
     }
     let wrong = engine.service(ServiceKind::Export, |config| {
-        config.password = Some(Secret::new("hunter2"))
+        config.password = Some(Secret::new("hunter2"));
     });
     let error = wrong.ping().await.expect_err("refused");
     assert_eq!(
@@ -107,7 +107,7 @@ async fn errors_have_a_kind_and_a_fault() {
     let error = greedy.ping().await.expect_err("above the profile's constraint");
     assert_eq!((error.code(), error.kind()), (Some(452), "constraint"), "{error}");
     let unlimited = engine.service(ServiceKind::Export, |config| {
-        config.limits.max_memory_usage = Some(ByteSize(0))
+        config.limits.max_memory_usage = Some(ByteSize(0));
     });
     assert_eq!(
         unlimited.ping().await.expect_err("0 is no limit at all").code(),
@@ -122,7 +122,7 @@ async fn errors_have_a_kind_and_a_fault() {
     assert_eq!((error.code(), error.kind()), (Some(497), "access_denied"), "{error}");
 
     let small = engine.service(ServiceKind::Export, |config| {
-        config.limits.max_memory_usage = Some(ByteSize::mib(10))
+        config.limits.max_memory_usage = Some(ByteSize::mib(10));
     });
     let hungry = sql("SELECT groupArray(number) FROM numbers(10000000) GROUP BY number % 10 FORMAT Null");
     let error = small.execute(&hungry).await.expect_err("too little memory");
@@ -134,7 +134,7 @@ async fn errors_have_a_kind_and_a_fault() {
     assert!(error.is_transient());
 
     let brief = engine.service(ServiceKind::Export, |config| {
-        config.limits.timeout = Some(Duration::from_secs(1))
+        config.limits.timeout = Some(Duration::from_secs(1));
     });
     let error = brief
         .execute(&sql(
@@ -180,7 +180,7 @@ async fn a_failure_in_mid_stream_has_the_servers_code() {
 async fn a_dropped_stream_ends_its_query_and_a_hung_one_is_an_error() {
     let engine = Engine::start().await;
     let service = engine.service(ServiceKind::Export, |config| {
-        config.limits.stall = Duration::from_secs(3)
+        config.limits.stall = Duration::from_secs(3);
     });
     let mut stream = service
         .stream(&sql("SELECT repeat('x', 1000) FROM system.numbers"), "TSV")
@@ -196,7 +196,7 @@ async fn a_dropped_stream_ends_its_query_and_a_hung_one_is_an_error() {
     })
     .await;
 
-    let silent = sql("SELECT count() FROM (SELECT sleepEachRow(2.5) FROM numbers(3)) SETTINGS max_block_size = 1");
+    let silent = sql("SELECT sum(s) FROM (SELECT sleepEachRow(2.5) AS s FROM numbers(3)) SETTINGS max_block_size = 1");
     let (_, error) = drain(&service, &silent, "TSV").await.expect_err("silence");
     assert!(matches!(error, WarehouseError::Timeout { .. }), "{error}");
     assert_eq!(

@@ -1,0 +1,294 @@
+//! `run`, `export` and `reconcile`: the graphs of a file, for as long as their extent lasts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::Args;
+use tracemill_model::{Millis, ProjectId, Table, Window};
+use tracemill_operators::Clock;
+use tracemill_operators::progress::Progress;
+
+use super::GraphArg;
+use crate::PipelineError;
+use crate::assemble::{self, Choice, Shared};
+use crate::config::Role;
+use crate::export::{ExportSpec, Extent};
+use crate::preflight;
+use crate::runtime::Runtime;
+use crate::session::Session;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    graph: GraphArg,
+    /// Which graphs this process runs: all, ingestion, export or web. Wins over the file and `LANGFUSE_WORKER_ROLE`.
+    #[arg(long)]
+    role: Option<String>,
+    /// End when everything up to the horizon is exported.
+    #[arg(long)]
+    once: bool,
+    /// How long a stop waits for the windows that are under way.
+    #[arg(long, default_value = "30 s", value_parser = parse_duration, value_name = "DURATION")]
+    stop_within: Duration,
+}
+
+/// Arguments that choose among exports.
+#[derive(Debug, Args, Default)]
+pub(super) struct ChoiceArgs {
+    /// Only this project; may be given several times.
+    #[arg(long = "project", value_name = "ID")]
+    projects: Vec<String>,
+    /// Only this table; may be given several times.
+    #[arg(long = "table", value_name = "TABLE")]
+    tables: Vec<String>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    graph: GraphArg,
+    /// The beginning of the range: a date, an RFC 3339 time, or milliseconds since 1970.
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    from: Millis,
+    /// The end of the range; itself not included.
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    to: Millis,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+}
+
+/// Arguments of `reconcile`.
+#[derive(Debug, Args)]
+pub(super) struct ReconcileArgs {
+    #[command(flatten)]
+    graph: GraphArg,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+}
+
+pub(crate) fn parse_time(text: &str) -> Result<Millis, String> {
+    Millis::parse(text).map_err(|error| error.to_string())
+}
+
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    tracemill_model::time::parse_duration(text).map_err(|error| error.to_string())
+}
+
+impl ChoiceArgs {
+    /// The choice, with unknown tables refused.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub(super) fn choice(&self) -> Result<Choice, PipelineError> {
+        let usage = |reason: String| PipelineError::Usage { reason };
+        let tables: Vec<Table> = self
+            .tables
+            .iter()
+            .map(|name| {
+                Table::parse(name).ok_or_else(|| {
+                    usage(format!(
+                        "{name} is no table: traces, observations and scores are exported"
+                    ))
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let projects: Vec<ProjectId> = self
+            .projects
+            .iter()
+            .map(|id| ProjectId::new(id.clone()).map_err(|error| usage(error.to_string())))
+            .collect::<Result<_, _>>()?;
+        let some = |is_empty: bool| !is_empty;
+        Ok(Choice {
+            projects: some(projects.is_empty()).then(|| projects.into_iter().collect::<BTreeSet<_>>()),
+            tables: some(tables.is_empty()).then(|| tables.into_iter().collect::<BTreeSet<_>>()),
+        })
+    }
+}
+
+/// `tracemill run`.
+pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
+    let session = Session::open(&args.graph.graph).await?;
+    let role = match args.role.as_deref() {
+        None => session.checked.role,
+        Some(name) => role(name)?,
+    };
+    if matches!(role, Role::Ingestion | Role::Web) {
+        return Err(PipelineError::Usage {
+            reason: format!("the role {role:?} has no graphs in this version"),
+        });
+    }
+    let extent = if args.once {
+        Extent::UntilCaughtUp
+    } else {
+        Extent::Forever
+    };
+    drive(session, extent, Choice::default(), args.stop_within).await
+}
+
+fn role(name: &str) -> Result<Role, PipelineError> {
+    match name {
+        "all" => Ok(Role::All),
+        "ingestion" => Ok(Role::Ingestion),
+        "export" => Ok(Role::Export),
+        "web" => Ok(Role::Web),
+        _ => Err(PipelineError::Usage {
+            reason: format!("{name} is no role: all, ingestion, export and web are"),
+        }),
+    }
+}
+
+/// `tracemill export`.
+pub(super) async fn export(args: ExportArgs) -> Result<(), PipelineError> {
+    let range = Window::new(args.from, args.to).ok_or_else(|| PipelineError::Usage {
+        reason: format!("--from {} is not before --to {}", args.from, args.to),
+    })?;
+    let choice = args.choice.choice()?;
+    let session = Session::open(&args.graph.graph).await?;
+    drive(session, Extent::Range(range), choice, Duration::from_secs(30)).await
+}
+
+/// `tracemill reconcile`.
+pub(super) async fn reconcile(args: ReconcileArgs) -> Result<(), PipelineError> {
+    let choice = args.choice.choice()?;
+    let session = Session::open(&args.graph.graph).await?;
+    drive(session, Extent::Reconcile, choice, Duration::from_secs(30)).await
+}
+
+/// Runs all chosen exports, and closes the session whatever happens.
+async fn drive(session: Session, extent: Extent, choice: Choice, stop_within: Duration) -> Result<(), PipelineError> {
+    let driven = Drive {
+        session: &session,
+        extent,
+        choice,
+        stop_within,
+    }
+    .run()
+    .await;
+    let closed = session.close().await;
+    driven.and(closed)
+}
+
+/// One run over the exports of a session.
+pub(crate) struct Drive<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) extent: Extent,
+    pub(crate) choice: Choice,
+    pub(crate) stop_within: Duration,
+}
+
+impl Drive<'_> {
+    pub(crate) async fn run(&self) -> Result<(), PipelineError> {
+        let shared = self.session.shared(Clock::system())?;
+        preflight::check(self.session, &shared.service).await?;
+        let runtime = Runtime::start(self.session.checked.limits.workers)?;
+        let ended = self.work(&runtime, &shared).await;
+        runtime.stop().await;
+        ended
+    }
+
+    async fn work(&self, runtime: &Runtime, shared: &Shared) -> Result<(), PipelineError> {
+        let mut known: BTreeSet<(String, tracemill_model::ExportKey)> = BTreeSet::new();
+        let mut progress: Vec<(String, Progress)> = Vec::new();
+        self.add_new(runtime, shared, &mut known, &mut progress).await?;
+        if self.extent != Extent::Forever {
+            runtime.close();
+        }
+        let mut look = tokio::time::interval(Duration::from_secs(60));
+        look.tick().await;
+        let finished = runtime.finish();
+        tokio::pin!(finished);
+        let stop = stop_signal();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                ended = &mut finished => return ended,
+                () = &mut stop => break,
+                _ = look.tick(), if self.extent == Extent::Forever => {
+                    // New projects are exported from when they are first seen; an outage is met by the next look.
+                    if let Err(error) = self.add_new(runtime, shared, &mut known, &mut progress).await {
+                        tracing::warn!(%error, "looking_for_projects");
+                    }
+                }
+            }
+        }
+        tracing::info!("stopping: no new windows are begun");
+        shared.draining.send_replace(true);
+        runtime.close();
+        match tokio::time::timeout(self.stop_within, finished).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                let open = |progress: &Progress| {
+                    progress
+                        .get(|c| &c.windows_planned)
+                        .saturating_sub(progress.get(|c| &c.windows_committed))
+                };
+                let open = progress.iter().map(|(_, progress)| open(progress)).sum();
+                Err(PipelineError::Deadline {
+                    seconds: self.stop_within.as_secs(),
+                    open,
+                })
+            }
+        }
+    }
+
+    /// Gives the exports that are not yet known to the workers.
+    async fn add_new(
+        &self,
+        runtime: &Runtime,
+        shared: &Shared,
+        known: &mut BTreeSet<(String, tracemill_model::ExportKey)>,
+        progress: &mut Vec<(String, Progress)>,
+    ) -> Result<(), PipelineError> {
+        for spec in exports(self.session, shared, self.extent, &self.choice).await? {
+            let id = (spec.route.clone(), spec.key.clone());
+            if known.contains(&id) {
+                continue;
+            }
+            progress.push((spec.key.to_string(), spec.progress.clone()));
+            runtime.add(spec).await?;
+            known.insert(id);
+        }
+        Ok(())
+    }
+}
+
+/// All chosen exports of a session.
+///
+/// # Errors
+/// ClickHouse cannot be asked for projects, or a store cannot be opened.
+pub(crate) async fn exports(
+    session: &Session,
+    shared: &Shared,
+    extent: Extent,
+    choice: &Choice,
+) -> Result<Vec<ExportSpec>, PipelineError> {
+    let mut specs = Vec::new();
+    for graph in &session.checked.graphs {
+        for route in graph.routes() {
+            let projects = assemble::projects(&shared.service, &route).await?;
+            let all = assemble::exports(&session.checked, graph, &route, &projects, shared, extent)?;
+            specs.extend(all.into_iter().filter(|spec| choice.has(&spec.key)));
+        }
+    }
+    Ok(specs)
+}
+
+/// Ends when the process is asked to stop.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            // Without the handler the default action ends the process, which loses nothing.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
