@@ -62,6 +62,12 @@ impl fmt::Display for State {
 /// The counters of an export.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// How often the plan looked for windows.
+    pub plans: AtomicU64,
+    /// Windows that the plan knew of, given out or not.
+    pub windows_known: AtomicU64,
+    /// Windows whose versions were counted.
+    pub windows_counted: AtomicU64,
     /// Windows that the plan gave out.
     pub windows_planned: AtomicU64,
     /// Windows whose manifest is written.

@@ -13,7 +13,7 @@ use tracemill_sinks::commit::fence::Owner;
 use tracemill_sinks::commit::{Catalog, Layout, LayoutKind};
 use tracemill_sinks::encode::{EncodeOptions, Format, TextCompression};
 use tracemill_sinks::store::{Store, StoreConfig, UploadOptions};
-use tracemill_sources::windows::{LeafMemory, survey};
+use tracemill_sources::windows::{LeafMemory, Tuning, survey};
 use tracemill_warehouse::{Limits as ServiceLimits, Service, ServiceConfig, ServiceKind};
 
 use crate::PipelineError;
@@ -43,6 +43,8 @@ pub struct Shared {
     pub draining: watch::Sender<bool>,
     /// The rows come from here.
     pub service: Service,
+    /// Settings that make wide rows cheap there; none until the server was asked.
+    pub tuning: Tuning,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
             figures: Figures::default(),
             draining: watch::Sender::new(false),
             service,
+            tuning: Tuning::default(),
         }
     }
 }
@@ -290,6 +293,7 @@ fn export(
         key: catalog.key.clone(),
         route: format!("{}.{}", graph.name, route.name),
         service: shared.service.clone(),
+        tuning: shared.tuning.clone(),
         catalog,
         columns,
         start: match windows.start {

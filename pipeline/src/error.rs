@@ -33,12 +33,24 @@ pub enum PipelineError {
         table: String,
         /// Each column that is missing or of another type.
         reason: String,
+        /// Whether a whole table is missing.
+        is_missing: bool,
     },
     /// A verification found differences.
     #[error("{differences} differences were found")]
     Verify {
         /// How many.
         differences: u64,
+    },
+    /// Of several checks some failed; each was told with its own error.
+    #[error("{failed} of {all} checks failed")]
+    Checks {
+        /// How many failed.
+        failed: usize,
+        /// How many there were.
+        all: usize,
+        /// The exit code of the first.
+        code: u8,
     },
     /// A local file or folder.
     #[error("{what}: {reason}")]
@@ -82,7 +94,7 @@ impl Blame for PipelineError {
             Self::Source(error) => error.fault(),
             Self::Sink(error) => error.fault(),
             Self::Config { .. } | Self::Usage { .. } | Self::Table { .. } | Self::Io { .. } => Fault::User,
-            Self::Verify { .. } | Self::Graph { .. } | Self::Deadline { .. } => Fault::Remote,
+            Self::Verify { .. } | Self::Checks { .. } | Self::Graph { .. } | Self::Deadline { .. } => Fault::Remote,
         }
     }
 
@@ -102,6 +114,7 @@ impl Blame for PipelineError {
             Self::Sink(error) => error.kind(),
             Self::Table { .. } => "table",
             Self::Verify { .. } => "verify",
+            Self::Checks { .. } => "checks",
             Self::Io { .. } => "io",
             Self::Graph { .. } => "graph",
             Self::Deadline { .. } => "deadline",
@@ -119,7 +132,11 @@ impl Blame for PipelineError {
                 Some("write the windows again: `tracemill export --from … --to …`, or `tracemill reconcile`".to_owned())
             }
             Self::Graph { hint, .. } => hint.clone(),
-            Self::Config { .. } | Self::Usage { .. } | Self::Io { .. } | Self::Deadline { .. } => None,
+            Self::Config { .. }
+            | Self::Usage { .. }
+            | Self::Checks { .. }
+            | Self::Io { .. }
+            | Self::Deadline { .. } => None,
         }
     }
 }
@@ -129,15 +146,38 @@ impl Blame for PipelineError {
 pub fn exit_code(error: &PipelineError) -> u8 {
     match error {
         PipelineError::Config { .. } | PipelineError::Usage { .. } => 2,
-        PipelineError::Graph { code, .. } => *code,
+        PipelineError::Graph { code, .. } | PipelineError::Checks { code, .. } => *code,
         PipelineError::Deadline { .. } => 4,
         PipelineError::Verify { .. } => 5,
+        PipelineError::Table { is_missing: true, .. } => 11,
         PipelineError::Table { .. } => 12,
         PipelineError::Io { .. } => 20,
         PipelineError::Source(error) => code_of(error),
         PipelineError::Sink(error) => code_of(error),
     }
 }
+
+/// All exit codes, for `--help`. [`exit_code`] and [`code_of`] give them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   2  the graph file or the command line is wrong
+   3  ClickHouse or a store cannot be reached
+   4  a stop took longer than its deadline; the open windows are exported again
+   5  verify found differences
+   6  the clocks of this machine and of ClickHouse differ too much
+   7  another exporter owns the export
+  10  ClickHouse refuses the user or the password
+  11  a table or a database is missing
+  12  a column is missing or of another type
+  13  access is denied, by ClickHouse or by a store
+  14  a disk or a quota is full
+  15  the bucket does not exist
+  16  the store lacks what an export needs
+  19  another fault that you can mend; the message says how
+  20  a local file or folder
+  21  another fault of a server
+  70  a fault of tracemill itself";
 
 /// The exit code of an error of one of the rooms below.
 #[must_use]
@@ -146,10 +186,10 @@ pub fn code_of(error: &dyn Blame) -> u8 {
         ("unreachable", _) => 3,
         ("clock", _) => 6,
         ("owned" | "fenced" | "conflict", _) => 7,
-        ("auth", _) => 10,
+        ("wrong_credentials", _) => 10,
         ("unknown_table" | "unknown_database", _) => 11,
-        ("unknown_column" | "unknown_identifier", _) => 12,
-        ("denied", _) => 13,
+        ("unknown_column" | "type_mismatch", _) => 12,
+        ("denied" | "access_denied" | "read_only", _) => 13,
         ("full", _) => 14,
         ("no_bucket", _) => 15,
         ("unsupported", _) => 16,

@@ -7,14 +7,27 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tracemill_model::{ExportKey, Millis};
 
 /// All histograms. Cheap to clone; clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(Arc<Mutex<Histograms>>);
+pub struct Figures {
+    histograms: Arc<Mutex<Histograms>>,
+    last: Arc<Mutex<BTreeMap<(String, String), Last>>>,
+}
 
 /// By name and labels.
 type Histograms = BTreeMap<(&'static str, String), Histogram<u64>>;
+
+/// The newest window of an export that this process committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// When it was committed.
+    pub at: Millis,
+    /// How long its leaves took, in ms.
+    pub duration_ms: u64,
+}
 
 /// How long one table of one window took, in ms.
 pub const TABLE_DURATION: &str = "langfuse.blob_export.table_duration_ms";
@@ -24,7 +37,7 @@ pub const JOB_DURATION: &str = "langfuse.blob_export.job_duration_ms";
 pub const SPLIT_COUNT: &str = "langfuse.blob_export.split_count";
 
 /// One histogram, summed up.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The name.
     pub name: String,
@@ -45,17 +58,30 @@ pub struct Summary {
 impl Figures {
     /// Records a value.
     pub fn record(&self, name: &'static str, labels: String, value: u64) {
-        let mut histograms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut histograms = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
         let histogram = histograms.entry((name, labels)).or_insert_with(|| {
             Histogram::new_with_bounds(1, 1 << 40, 3).expect("the bounds are constants that hdrhistogram takes")
         });
         histogram.saturating_record(value);
     }
 
+    /// Notes that a window of an export was committed.
+    pub fn committed(&self, route: &str, key: &ExportKey, last: Last) {
+        let mut all = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert((route.to_owned(), key.to_string()), last);
+    }
+
+    /// The newest commit of an export.
+    #[must_use]
+    pub fn last(&self, route: &str, key: &ExportKey) -> Option<Last> {
+        let all = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(route.to_owned(), key.to_string())).copied()
+    }
+
     /// All of them, by name and labels.
     #[must_use]
     pub fn summaries(&self) -> Vec<Summary> {
-        let histograms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let histograms = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
         histograms
             .iter()
             .map(|((name, labels), histogram)| Summary {
@@ -69,6 +95,30 @@ impl Figures {
             })
             .collect()
     }
+}
+
+/// A table of them for people; empty without any.
+#[must_use]
+pub fn table(summaries: &[Summary]) -> String {
+    use std::fmt::Write;
+    let width = |text: fn(&Summary) -> &str| summaries.iter().map(|summary| text(summary).len()).max().unwrap_or(0);
+    let (names, labels) = (width(|summary| &summary.name), width(|summary| &summary.labels));
+    let mut text = String::new();
+    if !summaries.is_empty() {
+        let _ = writeln!(
+            text,
+            "{:names$}  {:labels$}  {:>8}  {:>9}  {:>9}  {:>9}  {:>10}",
+            "histogram", "labels", "count", "p50", "p99", "max", "mean"
+        );
+    }
+    for summary in summaries {
+        let _ = writeln!(
+            text,
+            "{:names$}  {:labels$}  {:>8}  {:>9}  {:>9}  {:>9}  {:>10.1}",
+            summary.name, summary.labels, summary.count, summary.p50, summary.p99, summary.max, summary.mean
+        );
+    }
+    text
 }
 
 #[cfg(test)]

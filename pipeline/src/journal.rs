@@ -4,7 +4,7 @@ use tracemill_sinks::commit::CommittedWindow;
 
 use crate::export::ExportSpec;
 use crate::export::spec::Extent;
-use crate::figures::{JOB_DURATION, SPLIT_COUNT, TABLE_DURATION};
+use crate::figures::{JOB_DURATION, Last, SPLIT_COUNT, TABLE_DURATION};
 
 /// Records a committed window. The field names are those that operators of the reference know.
 pub(crate) fn window_committed(spec: &ExportSpec, window: &CommittedWindow) {
@@ -18,6 +18,11 @@ pub(crate) fn window_committed(spec: &ExportSpec, window: &CommittedWindow) {
     spec.figures.record(JOB_DURATION, format!("mode={mode}"), duration_ms);
     spec.figures
         .record(SPLIT_COUNT, format!("table={table}"), u64::from(manifest.splits));
+    let last = Last {
+        at: spec.clock.now(),
+        duration_ms,
+    };
+    spec.figures.committed(&spec.route, &spec.key, last);
     tracing::info!(
         projectId = %spec.key.project,
         tablesExported = %table,

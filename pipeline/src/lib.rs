@@ -1,6 +1,8 @@
 //! The `tracemill` binary's own rooms: configuration, graph, runtime, roles, commands.
 
+pub mod allocator;
 pub mod assemble;
+pub mod bars;
 pub mod commands;
 pub mod config;
 pub mod error;
@@ -9,9 +11,13 @@ pub mod figures;
 pub mod graph;
 mod journal;
 pub mod load;
+pub mod pace;
 pub mod preflight;
 pub mod runtime;
 pub mod session;
+pub mod shelf;
+pub mod status;
 pub mod telemetry;
+pub mod verify;
 
 pub use error::PipelineError;

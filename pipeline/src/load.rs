@@ -16,6 +16,7 @@ use tracemill_sources::synth::{Chunk, Ledger, Phase, Synth, SynthConfig, schema,
 use tracemill_warehouse::{Comment, Service};
 
 use crate::PipelineError;
+use crate::pace::Sample;
 
 /// Bytes of rows in one insert: large enough to make few parts.
 const INSERT_BYTES: usize = 48 << 20;
@@ -40,9 +41,27 @@ pub struct LoadProgress {
     pub rows: [AtomicU64; 3],
     /// Bytes of row data.
     pub bytes: AtomicU64,
+    /// Chunks that were generated, and how many there are; none before the generator is ready.
+    pub chunks: [AtomicU64; 2],
+    /// Rows of the chunks that were generated; some of them still wait to be inserted.
+    pub generated: AtomicU64,
 }
 
 impl LoadProgress {
+    /// All of it, as a bar shows it.
+    #[must_use]
+    pub fn sample(&self) -> Sample {
+        let [done, all] = [0, 1].map(|at: usize| self.chunks[at].load(Ordering::Relaxed));
+        Sample {
+            rows: self.all_rows(),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            done: self.all_rows(),
+            // Chunks are about equally large.
+            total: (done > 0).then(|| self.generated.load(Ordering::Relaxed) * all / done),
+            note: String::new(),
+        }
+    }
+
     /// All rows.
     #[must_use]
     pub fn all_rows(&self) -> u64 {
@@ -80,7 +99,10 @@ pub async fn load(
 ) -> Result<LoadReport, PipelineError> {
     let began = Instant::now();
     let (sender, mut pieces) = mpsc::channel::<Piece>(1);
-    let generated = tokio::task::spawn_blocking(move || generate(options, &sender));
+    let generated = tokio::task::spawn_blocking({
+        let progress = Arc::clone(&progress);
+        move || generate(options, &sender, &progress)
+    });
     let slots = Arc::new(Semaphore::new(INSERTS));
     let mut inserts: JoinSet<Result<(), PipelineError>> = JoinSet::new();
     while let Some(piece) = pieces.recv().await {
@@ -144,7 +166,7 @@ async fn insert(service: &Service, piece: Piece, progress: &LoadProgress) -> Res
 }
 
 /// Runs on a thread of its own.
-fn generate(options: LoadOptions, pieces: &mpsc::Sender<Piece>) -> Result<(), PipelineError> {
+fn generate(options: LoadOptions, pieces: &mpsc::Sender<Piece>, progress: &LoadProgress) -> Result<(), PipelineError> {
     let LoadOptions {
         config,
         ledger: folder,
@@ -157,15 +179,22 @@ fn generate(options: LoadOptions, pieces: &mpsc::Sender<Piece>) -> Result<(), Pi
         None => None,
     };
     let mut waiting = Waiting::new(seed);
+    progress.chunks[1].store(synth.chunks().count() as u64, Ordering::Relaxed);
     for id in synth.chunks() {
         let chunk = synth.chunk(id).map_err(|error| synth_error(&error))?;
+        let rows: usize = chunk.batches.iter().map(|(_, batch)| batch.num_rows()).sum();
         if let Some(ledger) = &mut ledger {
             ledger.add(&chunk).map_err(|error| ledger_error(&error))?;
         }
-        if phases.contains(&id.phase) && !waiting.add(chunk, pieces)? {
+        let is_chosen = phases.contains(&id.phase);
+        if is_chosen && !waiting.add(chunk, pieces)? {
             // Nobody inserts any more: the error is told there.
             return Ok(());
         }
+        progress
+            .generated
+            .fetch_add(if is_chosen { rows as u64 } else { 0 }, Ordering::Relaxed);
+        progress.chunks[0].fetch_add(1, Ordering::Relaxed);
     }
     waiting.flush(pieces)?;
     if let (Some(ledger), Some(folder)) = (ledger, folder) {

@@ -6,6 +6,7 @@ use tracemill_operators::Clock;
 use tracemill_sources::SourceError;
 use tracemill_warehouse::Service;
 use tracemill_warehouse::migrate;
+use tracemill_warehouse::tables::{Finding, Severity};
 
 use crate::PipelineError;
 use crate::assemble;
@@ -56,19 +57,27 @@ pub async fn check_tables(session: &Session, service: &Service) -> Result<(), Pi
         .flat_map(|route| route.windows.tables.iter().map(|choice| choice.table.name()))
         .collect();
     let findings = migrate::check(service).await?;
-    let faults: Vec<String> = findings
+    let faults: Vec<&Finding> = findings
         .iter()
-        .filter(|finding| finding.severity() == tracemill_warehouse::tables::Severity::Fault)
+        .filter(|finding| finding.severity() == Severity::Fault)
         .filter(|finding| tables.contains(finding.table()))
-        .map(ToString::to_string)
         .collect();
     if faults.is_empty() {
         return Ok(());
     }
-    Err(PipelineError::Table {
+    Err(table_error(&faults))
+}
+
+/// The error that names all findings.
+pub(crate) fn table_error(findings: &[&Finding]) -> PipelineError {
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    PipelineError::Table {
         table: "a table".to_owned(),
-        reason: faults.join("; "),
-    })
+        reason: texts.join("; "),
+        is_missing: findings
+            .iter()
+            .any(|finding| matches!(finding, Finding::NoTable { .. })),
+    }
 }
 
 /// Every store of a sink must take, refuse, give and remove a small object.

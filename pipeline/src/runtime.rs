@@ -34,6 +34,9 @@ use crate::export::dataflow::{self, Home};
 /// How long a worker that has nothing to do sleeps at most before it looks at the list and the flags.
 const PARK: Duration = Duration::from_millis(100);
 
+/// How long tasks that were told to end may take for it.
+const SETTLE: Duration = Duration::from_secs(20);
+
 /// The process's workers.
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -65,11 +68,8 @@ impl Runtime {
     /// # Errors
     /// The threads cannot be started.
     pub fn start(workers: usize) -> Result<Self, PipelineError> {
-        let failures = Failures::default();
-        let context = Context {
-            runtime: tokio::runtime::Handle::current(),
-            failures: failures.clone(),
-        };
+        let context = Context::new(tokio::runtime::Handle::current());
+        let failures = context.failures.clone();
         let shared = Arc::new(Shared {
             exports: RwLock::default(),
             homes: Mutex::default(),
@@ -144,10 +144,14 @@ impl Runtime {
             biased;
             failure = self.failures.wait() => Err(graph_error(&failure)),
             // The sender lives as long as we do.
-            _ = ended.wait_for(|ended| *ended >= workers) => match self.failures.first() {
-                Some(failure) => Err(graph_error(&failure)),
-                None => Ok(()),
-            },
+            _ = ended.wait_for(|ended| *ended >= workers) => {
+                // Tasks that were told to end give back what they own: the tokens of their exports.
+                let _ = tokio::time::timeout(SETTLE, self.shared.context.settled()).await;
+                match self.failures.first() {
+                    Some(failure) => Err(graph_error(&failure)),
+                    None => Ok(()),
+                }
+            }
         }
     }
 

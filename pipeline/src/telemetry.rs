@@ -1,8 +1,8 @@
 //! The log: JSON lines on standard error, or short lines for people where that is a terminal.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
+
+use crate::bars::{self, LogLines};
 
 /// Begins logging. A filter that cannot be read is told, and `info` is used.
 pub fn init(filter: &str) {
@@ -12,8 +12,8 @@ pub fn init(filter: &str) {
     });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
+        .with_writer(LogLines::default);
+    if bars::is_terminal() {
         builder.compact().with_target(false).init();
     } else {
         builder

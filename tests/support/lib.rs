@@ -1,1 +1,26 @@
-//! What the whole-system tests share.
+//! What the whole-system tests share: the built binary as a child process, a ClickHouse that several commands use, graph
+//! files, and the checker that compares exported files with the ledger.
+//!
+//! *Invariants.* Everything that is started ends with the value that stands for it, also when a test panics; every wait has
+//! a deadline, after which it panics with the tail of the log. Nothing here links the code under test but the plain types of
+//! the model.
+
+pub mod binary;
+pub mod clock;
+pub mod engine;
+pub mod graph;
+pub mod http;
+pub mod ledger;
+pub mod proxy;
+pub mod scratch;
+pub mod store;
+pub mod wait;
+
+pub use binary::{Output, Running, Tracemill};
+pub use engine::Engine;
+pub use graph::Graph;
+pub use ledger::{Check, Report, python};
+pub use proxy::Proxy;
+pub use scratch::Scratch;
+pub use store::StoreServer;
+pub use wait::{wait_for, wait_until};

@@ -15,7 +15,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 use tokio::sync::mpsc;
 
-use super::task::{Context, Sentinel, Waker};
+use super::task::{Context, Sentinel, Waker, rearm};
 use super::watch::Frontier;
 use super::{FUEL, spawn_named};
 use crate::Epoch;
@@ -118,7 +118,7 @@ where
     let (waker, woken) = Waker::new(scope.worker().sync_activator_for(address.to_vec()));
     let may_end = Arc::new(AtomicBool::new(false));
     let closing = Arc::clone(&may_end);
-    let sentinel = Sentinel::new(context.failures.clone(), name);
+    let sentinel = Sentinel::new(context, name);
     let work = task(
         commands,
         Replies {
@@ -130,13 +130,15 @@ where
         let result = work.await;
         sentinel.finish(result, may_end.load(Ordering::Acquire));
     });
+    let running = running.unless(Arc::clone(&closing));
     let again = scope.activator_for(address);
 
     builder.build(move |_capabilities| {
         let mut state = State::new(command_sender, replies, closing);
         move |frontiers| {
             let _running = &running;
-            woken.store(false, Ordering::Release);
+            // A swap, not a store: what a task sent before it found this set must be seen below.
+            rearm(&woken);
             input.for_each(|capability, items| {
                 for item in items.drain(..) {
                     state.accept(capability.retain_least(0), item);

@@ -11,7 +11,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
 
-use super::task::{Context, Sentinel, Waker};
+use super::task::{Context, Sentinel, Waker, rearm};
 use super::{FUEL, spawn_named};
 use crate::Epoch;
 
@@ -83,7 +83,7 @@ where
     let (sender, events) = unbounded();
     let (waker, woken) = Waker::new(scope.worker().sync_activator_for(address.to_vec()));
     let running = task.map(|task| {
-        let sentinel = Sentinel::new(context.failures.clone(), name);
+        let sentinel = Sentinel::new(context, name);
         let may_end = Arc::new(AtomicBool::new(false));
         let work = task(Emitter {
             sender,
@@ -102,7 +102,8 @@ where
         drop(capabilities);
         move |_frontiers| {
             let _running = &running;
-            woken.store(false, Ordering::Release);
+            // A swap, not a store: what a task sent before it found this set must be seen below.
+            rearm(&woken);
             let mut output = output.activate();
             for _ in 0..FUEL {
                 let Some(capability) = held.as_mut() else { return };

@@ -6,29 +6,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::Instrument;
 
 /// A running task; dropping it aborts the task.
 #[derive(Debug)]
-pub struct Task<T = ()>(tokio::task::JoinHandle<T>);
+pub struct Task<T = ()> {
+    handle: tokio::task::JoinHandle<T>,
+    spared: Option<Arc<AtomicBool>>,
+}
 
 impl<T> Task<T> {
     /// Waits for its end. `None`: it panicked or was aborted.
     pub async fn join(mut self) -> Option<T> {
-        (&mut self.0).await.ok()
+        (&mut self.handle).await.ok()
+    }
+
+    /// Lets the task end by itself if it is dropped when `spared` is true: it was told to end, and what it still does
+    /// (giving back what it owns) is worth waiting for. See [`Context::settled`].
+    #[must_use]
+    pub(super) fn unless(mut self, spared: Arc<AtomicBool>) -> Self {
+        self.spared = Some(spared);
+        self
     }
 
     /// Whether it has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.handle.is_finished()
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if !self
+            .spared
+            .as_ref()
+            .is_some_and(|spared| spared.load(Ordering::Acquire))
+        {
+            self.handle.abort();
+        }
     }
 }
 
@@ -39,7 +56,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    Task(runtime.spawn(future.instrument(tracing::debug_span!("task", name))))
+    let handle = runtime.spawn(future.instrument(tracing::debug_span!("task", name)));
+    Task { handle, spared: None }
 }
 
 /// Starts a task on the current runtime that is aborted when the returned handle is dropped.
@@ -112,6 +130,35 @@ pub struct Context {
     pub runtime: Handle,
     /// Where they report failures.
     pub failures: Failures,
+    /// How many tasks of operators have not ended.
+    live: watch::Sender<usize>,
+}
+
+impl Context {
+    /// For tasks on that runtime.
+    #[must_use]
+    pub fn new(runtime: Handle) -> Self {
+        Self {
+            runtime,
+            failures: Failures::default(),
+            live: watch::Sender::new(0),
+        }
+    }
+
+    /// Waits until the tasks of all operators have ended.
+    pub async fn settled(&self) {
+        // The sender is ours: the wait cannot fail.
+        let _ = self.live.subscribe().wait_for(|live| *live == 0).await;
+    }
+}
+
+/// Makes the operator wakeable again, before it looks at its channel.
+///
+/// A read-modify-write on both sides: either the task's swap comes first, and the look at the channel sees what it sent;
+/// or this one does, and the task wakes the operator again. With a plain store the processor may do the look first, and
+/// a reply would lie in the channel for ever.
+pub(super) fn rearm(woken: &AtomicBool) {
+    woken.swap(false, Ordering::AcqRel);
 }
 
 /// Wakes one operator, at most once until the operator has run.
@@ -148,14 +195,17 @@ pub(super) struct EndedEarly;
 /// Reports a failure when it is dropped, unless disarmed: catches panics and early ends alike.
 pub(super) struct Sentinel {
     failures: Failures,
+    live: watch::Sender<usize>,
     operator: String,
     armed: bool,
 }
 
 impl Sentinel {
-    pub(super) fn new(failures: Failures, operator: &str) -> Self {
+    pub(super) fn new(context: &Context, operator: &str) -> Self {
+        context.live.send_modify(|live| *live += 1);
         Self {
-            failures,
+            failures: context.failures.clone(),
+            live: context.live.clone(),
             operator: operator.to_owned(),
             armed: true,
         }
@@ -182,5 +232,6 @@ impl Drop for Sentinel {
         if self.armed && std::thread::panicking() {
             self.failures.report(&self.operator, Arc::new(EndedEarly));
         }
+        self.live.send_modify(|live| *live -= 1);
     }
 }

@@ -7,6 +7,7 @@ use tracemill_warehouse::Embedded;
 use tracemill_warehouse::embedded::Options;
 
 use crate::PipelineError;
+use crate::bars::say;
 
 /// Arguments of `clickhouse`.
 #[derive(Debug, Args)]
@@ -30,20 +31,20 @@ pub(super) async fn clickhouse(args: ClickhouseArgs) -> Result<(), PipelineError
         ..Options::new(args.dir)
     };
     let mut engine = Embedded::start(&options).await?;
-    println!(
+    say(&format!(
         "ClickHouse answers at {} (user default, no password, this machine only)",
         engine.url()
-    );
-    println!(
+    ));
+    say(&format!(
         "its process is {}, its folder {}",
         engine.pid(),
         engine.folder().display()
-    );
-    println!(
+    ));
+    say(&format!(
         "try: curl '{}' --data-binary 'SELECT count() FROM observations'",
         engine.url()
-    );
-    println!("Ctrl-C stops it");
+    ));
+    say("Ctrl-C stops it");
     let mut look = tokio::time::interval(std::time::Duration::from_millis(500));
     loop {
         tokio::select! {

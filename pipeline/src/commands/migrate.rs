@@ -1,18 +1,19 @@
 //! `migrate`: makes the tables, or adopts those that are there.
 
 use clap::Args;
-use tracemill_warehouse::{MigrateOptions, Service, ServiceKind, migrate as run_migrate};
+use tracemill_warehouse::tables::Finding;
+use tracemill_warehouse::{MigrateOptions, Service, migrate as run_migrate};
 
-use super::GraphArg;
+use super::place::PlaceArg;
 use crate::PipelineError;
-use crate::config::Engine;
-use crate::session::Session;
+use crate::bars::say;
+use crate::preflight::table_error;
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
     #[command(flatten)]
-    graph: GraphArg,
+    place: PlaceArg,
     /// Make the tables on every server of this cluster, with replicated engines. Wins over `clickhouse.cluster`.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
@@ -23,20 +24,11 @@ pub(super) struct MigrateArgs {
 
 /// `tracemill migrate`.
 pub(super) async fn migrate(args: MigrateArgs) -> Result<(), PipelineError> {
-    let session = Session::open(&args.graph.graph).await?;
-    let done = with_session(&session, args.cluster, args.dry_run).await;
-    let closed = session.close().await;
+    let place = args.place.open().await?;
+    let cluster = args.cluster.or_else(|| place.cluster.clone());
+    let done = tables(&place.service, cluster, args.dry_run).await;
+    let closed = place.close().await;
     done.and(closed)
-}
-
-async fn with_session(session: &Session, cluster: Option<String>, dry_run: bool) -> Result<(), PipelineError> {
-    let service = session.service(ServiceKind::ReadWrite)?;
-    let configured = match &session.checked.engine {
-        Engine::Servers(servers) => servers.cluster.clone(),
-        Engine::Embedded(_) => None,
-    };
-    let cluster = cluster.or(configured);
-    tables(&service, cluster, dry_run).await
 }
 
 /// Brings a server's tables up to date, and tells about it.
@@ -51,22 +43,19 @@ pub(crate) async fn tables(service: &Service, cluster: Option<String>, dry_run: 
     };
     let report = run_migrate(service, &options).await?;
     let verb = if dry_run { "would be made" } else { "made" };
-    println!("version {} to {}", report.from, report.to);
+    say(&format!("version {} to {}", report.from, report.to));
     for table in &report.created {
-        println!("{table}: {verb}");
+        say(&format!("{table}: {verb}"));
     }
     for table in &report.adopted {
-        println!("{table}: was there, adopted as it is");
+        say(&format!("{table}: was there, adopted as it is"));
     }
     for finding in &report.findings {
-        println!("{finding}");
+        say(&format!("{finding}"));
     }
     if report.is_usable() {
         return Ok(());
     }
-    let faults: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-    Err(PipelineError::Table {
-        table: "a table".to_owned(),
-        reason: faults.join("; "),
-    })
+    let findings: Vec<&Finding> = report.findings.iter().collect();
+    Err(table_error(&findings))
 }

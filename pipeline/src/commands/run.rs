@@ -1,21 +1,25 @@
 //! `run`, `export` and `reconcile`: the graphs of a file, for as long as their extent lasts.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use tracemill_model::{Millis, ProjectId, Table, Window};
+use tracemill_model::{ByteSize, ExportKey, Millis, ProjectId, Table, Window};
 use tracemill_operators::Clock;
-use tracemill_operators::progress::Progress;
+use tracemill_sources::windows::Tuning;
 
 use super::GraphArg;
 use crate::PipelineError;
 use crate::assemble::{self, Choice, Shared};
+use crate::bars::{self, Watch, say};
 use crate::config::Role;
 use crate::export::{ExportSpec, Extent};
+use crate::figures;
+use crate::pace::grouped;
 use crate::preflight;
 use crate::runtime::Runtime;
 use crate::session::Session;
+use crate::status::{Board, Ended, StatusFile};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -163,6 +167,7 @@ async fn drive(session: Session, extent: Extent, choice: Choice, stop_within: Du
         extent,
         choice,
         stop_within,
+        show: Show::default(),
     }
     .run()
     .await;
@@ -176,22 +181,66 @@ pub(crate) struct Drive<'a> {
     pub(crate) extent: Extent,
     pub(crate) choice: Choice,
     pub(crate) stop_within: Duration,
+    pub(crate) show: Show,
 }
 
+/// What a caller knows of a run that others do not.
+#[derive(Default)]
+pub(crate) struct Show {
+    /// How many rows there are to be read.
+    pub(crate) expected: Option<u64>,
+    /// Called several times a second, from a thread of its own.
+    pub(crate) tick: Option<Box<dyn FnMut() + Send>>,
+}
+
+/// The exports that the workers know.
+type Known = BTreeSet<(String, ExportKey)>;
+
 impl Drive<'_> {
-    pub(crate) async fn run(&self) -> Result<(), PipelineError> {
-        let shared = self.session.shared(Clock::system())?;
+    pub(crate) async fn run(mut self) -> Result<(), PipelineError> {
+        let mut shared = self.session.shared(Clock::system())?;
         preflight::check(self.session, &shared.service).await?;
+        shared.tuning = Tuning::discover(&shared.service).await?;
+        let board = Board::new(
+            self.session.checked.file.clone(),
+            shared.owner.clone(),
+            shared.clock.clone(),
+            shared.memory.clone(),
+            shared.figures.clone(),
+        );
+        let began = Instant::now();
         let runtime = Runtime::start(self.session.checked.limits.workers)?;
-        let ended = self.work(&runtime, &shared).await;
+        let watch = self.watch(&board);
+        let ended = self.work(&runtime, &shared, &board).await;
         runtime.stop().await;
+        tracing::info!(
+            peak = shared.memory.peak(),
+            limit = shared.memory.limit(),
+            "memory_budget"
+        );
+        drop(watch);
+        let error = ended.as_ref().err().map(ToString::to_string);
+        StatusFile::new(&self.session.checked.status.dir).write(&board.status(Some(Ended { error })));
+        tell(&board, began.elapsed());
         ended
     }
 
-    async fn work(&self, runtime: &Runtime, shared: &Shared) -> Result<(), PipelineError> {
-        let mut known: BTreeSet<(String, tracemill_model::ExportKey)> = BTreeSet::new();
-        let mut progress: Vec<(String, Progress)> = Vec::new();
-        self.add_new(runtime, shared, &mut known, &mut progress).await?;
+    fn watch(&mut self, board: &Board) -> Watch {
+        let Show { expected, mut tick } = std::mem::take(&mut self.show);
+        let mut file = StatusFile::new(&self.session.checked.status.dir);
+        let board = board.clone();
+        Watch::begin("exporting", move || {
+            file.tick(&board);
+            if let Some(tick) = &mut tick {
+                tick();
+            }
+            board.sample(expected)
+        })
+    }
+
+    async fn work(&self, runtime: &Runtime, shared: &Shared, board: &Board) -> Result<(), PipelineError> {
+        let mut known = Known::new();
+        self.add_new(runtime, shared, &mut known, board).await?;
         if self.extent != Extent::Forever {
             runtime.close();
         }
@@ -207,7 +256,7 @@ impl Drive<'_> {
                 () = &mut stop => break,
                 _ = look.tick(), if self.extent == Extent::Forever => {
                     // New projects are exported from when they are first seen; an outage is met by the next look.
-                    if let Err(error) = self.add_new(runtime, shared, &mut known, &mut progress).await {
+                    if let Err(error) = self.add_new(runtime, shared, &mut known, board).await {
                         tracing::warn!(%error, "looking_for_projects");
                     }
                 }
@@ -218,18 +267,10 @@ impl Drive<'_> {
         runtime.close();
         match tokio::time::timeout(self.stop_within, finished).await {
             Ok(ended) => ended,
-            Err(_) => {
-                let open = |progress: &Progress| {
-                    progress
-                        .get(|c| &c.windows_planned)
-                        .saturating_sub(progress.get(|c| &c.windows_committed))
-                };
-                let open = progress.iter().map(|(_, progress)| open(progress)).sum();
-                Err(PipelineError::Deadline {
-                    seconds: self.stop_within.as_secs(),
-                    open,
-                })
-            }
+            Err(_) => Err(PipelineError::Deadline {
+                seconds: self.stop_within.as_secs(),
+                open: board.open_windows(),
+            }),
         }
     }
 
@@ -238,20 +279,38 @@ impl Drive<'_> {
         &self,
         runtime: &Runtime,
         shared: &Shared,
-        known: &mut BTreeSet<(String, tracemill_model::ExportKey)>,
-        progress: &mut Vec<(String, Progress)>,
+        known: &mut Known,
+        board: &Board,
     ) -> Result<(), PipelineError> {
         for spec in exports(self.session, shared, self.extent, &self.choice).await? {
             let id = (spec.route.clone(), spec.key.clone());
             if known.contains(&id) {
                 continue;
             }
-            progress.push((spec.key.to_string(), spec.progress.clone()));
+            board.add(&spec.route, &spec.key, spec.progress.clone());
             runtime.add(spec).await?;
             known.insert(id);
         }
         Ok(())
     }
+}
+
+/// What was done and the histograms: a table for people, one JSON record for programs.
+fn tell(board: &Board, took: Duration) {
+    let [rows, bytes, files, windows, letters] = board.totals();
+    let summaries = board.figures.summaries();
+    if !bars::is_terminal() {
+        let record = serde_json::json!({
+            "message": "figures", "rows": rows, "bytes": bytes, "files": files, "windows": windows, "letters": letters,
+            "seconds": took.as_secs_f64(), "histograms": summaries,
+        });
+        return say(&record.to_string());
+    }
+    let (seconds, size, rows) = (took.as_secs_f64(), ByteSize(bytes), grouped(rows));
+    say(&format!(
+        "{windows} windows: {rows} rows, {size} in {files} files, {letters} letters, in {seconds:.1} s"
+    ));
+    say(figures::table(&summaries).trim_end());
 }
 
 /// All chosen exports of a session.

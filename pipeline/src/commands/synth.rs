@@ -6,19 +6,20 @@ use std::sync::Arc;
 use clap::Args;
 use tracemill_model::{ByteSize, Millis, ProjectId};
 use tracemill_sources::synth::{Payload, Phase, ProjectSpec, SynthConfig};
-use tracemill_warehouse::ServiceKind;
+use tracemill_warehouse::Service;
 
-use super::GraphArg;
+use super::place::PlaceArg;
 use super::run::parse_time;
 use crate::PipelineError;
-use crate::load::{LoadOptions, LoadProgress, load};
-use crate::session::Session;
+use crate::bars::{Watch, say};
+use crate::load::{LoadOptions, LoadProgress, LoadReport, load};
+use crate::pace::grouped;
 
 /// Arguments of `synth`.
 #[derive(Debug, Args)]
 pub(super) struct SynthArgs {
     #[command(flatten)]
-    graph: GraphArg,
+    place: PlaceArg,
     /// Equal seeds give equal rows.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -34,9 +35,18 @@ pub(super) struct SynthArgs {
     /// Traces a day and project; each has about 12 observations.
     #[arg(long, default_value_t = 500, conflicts_with = "reference_day")]
     traces: u32,
+    /// Observations of a trace on average.
+    #[arg(long, default_value_t = 12.0, conflicts_with = "reference_day", value_name = "MEAN")]
+    observations: f64,
+    /// Scores of a trace on average.
+    #[arg(long, default_value_t = 1.5, conflicts_with = "reference_day", value_name = "MEAN")]
+    scores: f64,
     /// Rows of several hundred KB instead of a few.
     #[arg(long)]
     wide: bool,
+    /// The middle size of a row's input and output together; some rows are a hundred times as large.
+    #[arg(long, value_parser = parse_size, conflicts_with_all = ["wide", "reference_day"], value_name = "SIZE")]
+    payload: Option<ByteSize>,
     /// The day of the benchmarks: one project, about 302,000 observation versions, 1.5 GiB.
     #[arg(long)]
     reference_day: bool,
@@ -53,36 +63,53 @@ pub(super) struct SynthArgs {
 
 /// `tracemill synth`.
 pub(super) async fn synth(args: SynthArgs) -> Result<(), PipelineError> {
-    let session = Session::open(&args.graph.graph).await?;
-    let done = with_session(&session, &args).await;
-    let closed = session.close().await;
+    let config = config(&args)?;
+    let place = args.place.open().await?;
+    let done = write(&place.service, config, &args).await;
+    let closed = place.close().await;
     done.and(closed)
 }
 
-async fn with_session(session: &Session, args: &SynthArgs) -> Result<(), PipelineError> {
-    let service = session.service(ServiceKind::ReadWrite)?;
-    super::migrate::tables(&service, None, false).await?;
+async fn write(service: &Service, config: SynthConfig, args: &SynthArgs) -> Result<(), PipelineError> {
+    super::migrate::tables(service, None, false).await?;
     let phases = match args.phase.as_str() {
         "main" => vec![Phase::Main],
         "late" => vec![Phase::Late],
         _ => vec![Phase::Main, Phase::Late],
     };
     let options = LoadOptions {
-        config: config(args)?,
+        config,
         ledger: args.ledger.clone(),
         phases,
     };
+    watched_load(service, options).await.map(drop)
+}
+
+/// Writes rows, shows how they go in, and says how many there were.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) async fn watched_load(service: &Service, options: LoadOptions) -> Result<LoadReport, PipelineError> {
     let progress = Arc::new(LoadProgress::default());
-    let report = load(&service, options, Arc::clone(&progress)).await?;
+    let watch = Watch::begin("writing", {
+        let progress = Arc::clone(&progress);
+        move || progress.sample()
+    });
+    let report = load(service, options, progress).await?;
+    drop(watch);
     let rate = report.bytes as f64 / report.took.as_secs_f64().max(0.001);
-    println!(
+    say(&format!(
         "{} rows, {} in {:.1} s, {}/s",
-        report.rows,
+        grouped(report.rows),
         ByteSize(report.bytes),
         report.took.as_secs_f64(),
         ByteSize(rate as u64)
-    );
-    Ok(())
+    ));
+    Ok(report)
+}
+
+fn parse_size(text: &str) -> Result<ByteSize, String> {
+    ByteSize::parse(text).map_err(|error| error.to_string())
 }
 
 fn config(args: &SynthArgs) -> Result<SynthConfig, PipelineError> {
@@ -99,6 +126,14 @@ fn config(args: &SynthArgs) -> Result<SynthConfig, PipelineError> {
     if args.wide {
         config.payload = Payload::wide();
     }
+    if let Some(size) = args.payload {
+        let median = u32::try_from(size.0).unwrap_or(u32::MAX);
+        config.payload = Payload {
+            median,
+            max: median.saturating_mul(100).min(64 << 20),
+            ..Payload::default()
+        };
+    }
     if !args.reference_day {
         config.projects = (1..=args.projects)
             .map(|n| {
@@ -107,6 +142,8 @@ fn config(args: &SynthArgs) -> Result<SynthConfig, PipelineError> {
                 })?;
                 Ok(ProjectSpec {
                     traces_per_day: args.traces,
+                    observations_per_trace: args.observations,
+                    scores_per_trace: args.scores,
                     ..ProjectSpec::new(id)
                 })
             })

@@ -17,8 +17,9 @@ pub const USER: &str = "default";
 
 /// `max_memory_usage` of an export query: the fork's own.
 pub const EXPORT_MEMORY: ByteSize = ByteSize(20_000_000_000);
-/// `max_threads` of an export query: the fork's own.
-pub const EXPORT_THREADS: u32 = 10;
+/// `max_threads` of an export query. One thread streams about a gigabyte a second, more than the encoder takes, with a
+/// quarter of the memory of ten (92 MiB instead of 445 MiB for a day of 1.5 GiB) and a quarter less CPU.
+pub const EXPORT_THREADS: u32 = 1;
 /// `priority` of an export query: the fork's own.
 pub const EXPORT_PRIORITY: u32 = 2;
 /// How long an export query may take: the fork's own.
@@ -96,7 +97,7 @@ pub const ROW_GROUP: ByteSize = ByteSize::mib(64);
 pub const MIN_ROW_GROUP: ByteSize = ByteSize::kib(64);
 /// The greatest row group: what a column chunk can hold.
 pub const MAX_ROW_GROUP: ByteSize = ByteSize::gib(2);
-/// The Zstandard level.
-pub const ZSTD_LEVEL: u32 = 3;
+/// The Zstandard level: 3 costs two thirds more CPU for files that are a tenth smaller.
+pub const ZSTD_LEVEL: u32 = 1;
 /// The gzip level.
 pub const GZIP_LEVEL: u32 = 6;

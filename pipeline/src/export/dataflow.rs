@@ -154,6 +154,7 @@ fn read_config(spec: &Arc<ExportSpec>) -> ReadConfig {
         service: spec.service.clone(),
         key: spec.key.clone(),
         columns: spec.columns.clone(),
+        tuning: spec.tuning.clone(),
         memory: spec.memory.clone(),
         leaf_memory: spec.leaf_memory,
         slots: Arc::clone(&spec.slots),

@@ -62,6 +62,17 @@ pub fn windows(start: Millis, horizon: Millis, covered: &[Window], cut: Cut) -> 
         .collect()
 }
 
+/// The end of what is covered without a gap from the start on.
+#[must_use]
+pub fn cursor(start: Millis, covered: &[Window]) -> Millis {
+    let mut windows = covered.to_vec();
+    windows.sort_unstable();
+    windows.into_iter().fold(
+        start,
+        |at, window| if window.from <= at { at.max(window.to) } else { at },
+    )
+}
+
 fn tile(gap: Window, cut: Cut) -> Vec<Window> {
     let mut windows = Vec::new();
     let mut at = gap.from;

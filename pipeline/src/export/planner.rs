@@ -102,7 +102,9 @@ impl Planner {
     async fn round(&mut self) -> Result<bool, PipelineError> {
         match self.spec.extent {
             Extent::Range(range) => {
-                for (window, generation) in plan::backfill(range, &self.covered, self.spec.cut) {
+                let windows = plan::backfill(range, &self.covered, self.spec.cut);
+                self.looked(windows.len());
+                for (window, generation) in windows {
                     self.emit(window, generation + 1).await;
                 }
                 Ok(true)
@@ -134,15 +136,20 @@ impl Planner {
         let now = self.now().await?;
         let spec = Arc::clone(&self.spec);
         let Some(start) = self.start(now).await? else {
+            self.looked(0);
             return Ok(());
         };
-        let cursor = self.cursor(start);
+        let windows: Vec<Window> = self.covered.iter().map(|(window, _)| *window).collect();
+        let cursor = plan::cursor(start, &windows);
         let reach = reach(&spec, cursor).await?;
         let Some(horizon) = plan::horizon(now, spec.lag, spec.cut.every, &reach) else {
+            self.looked(0);
             return Ok(());
         };
         let covered: Vec<Window> = self.covered.iter().map(|(window, _)| *window).collect();
-        for window in plan::windows(start, horizon, &covered, spec.cut) {
+        let windows = plan::windows(start, horizon, &covered, spec.cut);
+        self.looked(windows.len());
+        for window in windows {
             if *spec.draining.borrow() {
                 break;
             }
@@ -151,25 +158,22 @@ impl Planner {
         Ok(())
     }
 
+    /// Tells how many windows a look found: then people can be told how much is left.
+    fn looked(&self, windows: usize) {
+        self.spec.progress.add(|c| &c.windows_known, windows as u64);
+        self.spec.progress.add(|c| &c.plans, 1);
+    }
+
     /// Emits the windows whose rows are no longer those that were written.
     async fn reconcile(&mut self) -> Result<(), PipelineError> {
         // Only what is committed can be compared.
         self.wait_for(0).await;
         let changed = reconcile::changed_windows(&self.spec, &self.covered).await?;
+        self.looked(changed.len());
         for (window, generation) in changed {
             self.emit(window, generation + 1).await;
         }
         Ok(())
-    }
-
-    /// The end of what is covered without a gap from the start on.
-    fn cursor(&self, start: Millis) -> Millis {
-        let mut windows: Vec<Window> = self.covered.iter().map(|(window, _)| *window).collect();
-        windows.sort_unstable();
-        windows.into_iter().fold(
-            start,
-            |at, window| if window.from <= at { at.max(window.to) } else { at },
-        )
     }
 
     async fn start(&self, now: Millis) -> Result<Option<Millis>, PipelineError> {

@@ -13,7 +13,7 @@ use tracemill_sinks::commit::fence::Owner;
 use tracemill_sinks::commit::{Catalog, LayoutKind};
 use tracemill_sinks::encode::EncodeOptions;
 use tracemill_sinks::store::UploadOptions;
-use tracemill_sources::windows::LeafMemory;
+use tracemill_sources::windows::{LeafMemory, Tuning};
 use tracemill_warehouse::Service;
 
 use super::plan::Cut;
@@ -61,6 +61,8 @@ pub struct ExportSpec {
     pub route: String,
     /// Where the rows are.
     pub service: Service,
+    /// Settings that make wide rows cheap there.
+    pub tuning: Tuning,
     /// Where the files go, and how they are named.
     pub catalog: Catalog,
     /// The columns of the files.

@@ -65,6 +65,15 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// Whether its process runs on this machine; `None` if it belongs to another.
+    #[must_use]
+    pub fn is_running_here(&self) -> Option<bool> {
+        let here = Self::this_process(String::new(), Millis(0));
+        (self.host == here.host).then(|| process_start(self.pid) == Some(self.process_start))
+    }
+}
+
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -107,6 +116,41 @@ fn is_alive(token: &Token, here: &Owner, start_of_its_process: Option<u64>, now:
     }
     let lease = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
     now < token.at.plus(lease)
+}
+
+/// Who owned an export last, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// Who.
+    #[serde(flatten)]
+    pub owner: Owner,
+    /// The last sign of life.
+    pub at: Millis,
+    /// Whether it left in order.
+    pub released: bool,
+    /// Whether it is at work, as far as can be told from here.
+    pub alive: bool,
+}
+
+/// Looks at an export's owner, and writes nothing. `None`: nobody ever owned it.
+///
+/// # Errors
+/// Any of the store.
+pub async fn holder(catalog: &Catalog, now: Millis) -> Result<Option<Holder>, SinkError> {
+    let Some(number) = numbers(catalog).await?.pop() else {
+        return Ok(None);
+    };
+    // Nobody's run has an empty id, and nobody's process number is 0: an onlooker is never the owner.
+    let here = Owner {
+        pid: 0,
+        ..Owner::this_process(String::new(), now)
+    };
+    Ok(read(catalog, number).await?.map(|token| Holder {
+        alive: is_alive(&token, &here, process_start(token.owner.pid), now),
+        at: token.at,
+        released: token.released,
+        owner: token.owner,
+    }))
 }
 
 /// The right to write an export.
@@ -226,6 +270,17 @@ impl Fence {
     pub async fn release(mut self, now: Millis) -> Result<(), SinkError> {
         self.token.released = true;
         self.token.intent = None;
+        self.beat(now).await
+    }
+
+    /// Leaves in order, and leaves to the next exporter what [`Fence::claim`] said the last one was about to commit: for
+    /// an owner that came for something else.
+    ///
+    /// # Errors
+    /// Any of the store.
+    pub async fn hand_on(mut self, intent: Option<(Window, u32)>, now: Millis) -> Result<(), SinkError> {
+        self.token.released = true;
+        self.token.intent = intent;
         self.beat(now).await
     }
 

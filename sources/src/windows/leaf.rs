@@ -97,6 +97,9 @@ impl LeafRun<'_> {
         let (index, stats) = builder.finish();
         timing.keys = micros(keys_began);
         config.progress.add(|c| &c.versions_found, stats.versions);
+        if self.attempt.leaf.path.depth() == 0 && self.attempt.waits == 0 {
+            config.progress.add(|c| &c.windows_counted, 1);
+        }
 
         let key_columns = key_columns_for(config.key.table);
         let attempt = self.attempt.clone();
@@ -176,18 +179,22 @@ impl LeafRun<'_> {
         let LeafMemory { batches, encoder, .. } = self.config.leaf_memory;
         let index = IndexBuilder::bytes_for(versions);
         let whole = self.config.memory.acquire(index + batches + encoder).await;
+        let share = batches.min(whole.bytes());
         let all = Budget::carved("leaf", whole.bytes(), whole);
-        let working_set = all
-            .try_acquire(index + encoder)
-            .expect("it is a part of what was just acquired");
-        // What is left of the leaf's bytes is what its batches share.
-        (all, working_set)
+        let taken = "it is a part of what was just acquired";
+        let working_set = all.try_acquire(all.limit() - share).expect(taken);
+        // Batches have a budget of their own: one that is larger than all of it must not wait for the working set, which
+        // stays for as long as the leaf is read.
+        let own = all.try_acquire(share).expect(taken);
+        let memory = Budget::carved("batches", share, own);
+        (memory, working_set)
     }
 
     async fn rows(&self, job: &Arc<LeafJob>, timing: &mut Timing) -> Result<String, Stop> {
         let began = Instant::now();
         let config = self.config;
         let statement = statements::rows(&config.key, &self.attempt.leaf, &config.columns);
+        let statement = config.tuning.apply(statement);
         let counter = &config.progress.counters().bytes_read;
         let mut batches = match Batches::open(&config.service, statement, &job.memory, Some(counter)) {
             Ok(batches) => batches,

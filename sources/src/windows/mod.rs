@@ -11,6 +11,8 @@ pub mod read;
 mod rows;
 pub mod statements;
 pub mod survey;
+mod tuning;
 
 pub use leaf::LeafMemory;
 pub use read::{ReadConfig, read};
+pub use tuning::Tuning;

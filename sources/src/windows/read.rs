@@ -26,6 +26,7 @@ use tracemill_operators::split::LeafLimit;
 use tracemill_warehouse::Service;
 
 use super::leaf::{LeafMemory, LeafRun, Stop};
+use super::tuning::Tuning;
 use crate::SourceError;
 
 /// What reading an export needs.
@@ -37,6 +38,8 @@ pub struct ReadConfig {
     pub key: ExportKey,
     /// The columns to write, in order.
     pub columns: Vec<String>,
+    /// Settings that make wide rows cheap, as far as the server knows them.
+    pub tuning: Tuning,
     /// Where leaves take their memory.
     pub memory: Budget,
     /// How much one of them takes.

@@ -95,8 +95,15 @@ impl<'a> Batches<'a> {
                 }
             }
             if let Some(batch) = self.feed()? {
-                let permit = Arc::new(self.permit.take().unwrap_or(self.budget.acquire(0).await));
-                return Ok(Some(Held { batch, permit }));
+                let permit = match self.permit.take() {
+                    Some(permit) => permit,
+                    // A batch without a body has no rows.
+                    None => self.budget.acquire(0).await,
+                };
+                return Ok(Some(Held {
+                    batch,
+                    permit: Arc::new(permit),
+                }));
             }
         }
     }

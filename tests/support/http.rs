@@ -1,0 +1,38 @@
+//! The least HTTP client: one request a connection, to this machine.
+
+use std::io::{Error, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Posts a body and gives the answer's.
+///
+/// # Errors
+/// The connection fails, or the status is not 200: then the text is the answer's body.
+pub fn post(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(300)))?;
+    // HTTP/1.0: the answer comes unchunked and ends with the connection.
+    let head = format!(
+        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .ok_or_else(|| Error::other("the answer has no head"))?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let body = answer.split_off(end + 4);
+    if head.split(' ').nth(1) == Some("200") {
+        Ok(body)
+    } else {
+        Err(Error::other(format!(
+            "{}: {}",
+            head.lines().next().unwrap_or_default(),
+            String::from_utf8_lossy(&body)
+        )))
+    }
+}

@@ -1,0 +1,12 @@
+//! Whole-system tests: the release binary, a real ClickHouse, real files, and the ledger as the truth.
+
+mod common;
+mod crash;
+mod fence;
+mod formats;
+mod late;
+mod rows;
+mod schema;
+mod stores;
+mod stuck;
+mod workers;
