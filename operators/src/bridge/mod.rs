@@ -27,6 +27,8 @@
 mod operator;
 mod source;
 mod task;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use operator::{Command, Commands, Replies, Ticket, operator};

@@ -218,10 +218,15 @@ fn middle(range: &IdRange) -> Option<String> {
 
 /// How many rows a leaf may have, learned from failures, and forgotten slowly.
 ///
-/// A leaf that failed teaches half of its rows as the limit; each success near the limit raises it by a quarter.
+/// A leaf that failed teaches half of its rows as the limit; each success near the limit raises it by a quarter, and to
+/// what was written at least. A leaf that failed although one of its size was written before says nothing about sizes, so
+/// a row that cannot be read does not make all other leaves small. Such failures wear that proof away: where rows have
+/// grown, the limit is learned anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LeafLimit {
     rows: Option<u64>,
+    /// Rows of a leaf that was written.
+    proven: u64,
 }
 
 impl LeafLimit {
@@ -233,7 +238,9 @@ impl LeafLimit {
 
     /// A leaf of that many rows failed.
     pub fn failed(&mut self, rows: u64) {
-        if rows > 1 {
+        if rows <= self.proven {
+            self.proven -= (self.proven / 8).max(1);
+        } else if rows > 1 {
             let half = rows / 2;
             self.rows = Some(self.rows.map_or(half, |limit| limit.min(half)));
         }
@@ -241,7 +248,9 @@ impl LeafLimit {
 
     /// A leaf of that many rows was written.
     pub fn succeeded(&mut self, rows: u64) {
+        self.proven = self.proven.max(rows);
         if let Some(limit) = self.rows.filter(|limit| rows >= limit / 2) {
+            let limit = limit.max(rows);
             self.rows = Some(limit + (limit / 4).max(1));
         }
     }
@@ -348,6 +357,31 @@ mod tests {
         assert!(limit.forbids(501), "a small success teaches nothing");
         limit.succeeded(500);
         assert!(!limit.forbids(625) && limit.forbids(626));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_makes_no_other_leaf_small() {
+        let mut limit = LeafLimit::default();
+        limit.failed(100_000);
+        limit.succeeded(50_000);
+        let mut rows = 50_000;
+        while rows > 0 {
+            limit.failed(rows);
+            limit.succeeded(rows);
+            rows /= 2;
+        }
+        assert!(!limit.forbids(50_000));
+    }
+
+    #[test]
+    fn rows_that_have_grown_are_learned_anew() {
+        let mut limit = LeafLimit::default();
+        limit.succeeded(1_000_000);
+        let failures = (1..1000).find(|_| {
+            limit.failed(1000);
+            limit.forbids(501)
+        });
+        assert!(failures.is_some_and(|failures| failures < 60), "{failures:?}");
     }
 
     fn stats() -> impl Strategy<Value = LeafStats> {

@@ -11,6 +11,7 @@ use tracemill_operators::outcome::{Attempt, LeafError, Timing};
 use tracemill_operators::progress::{Stage, State};
 use tracemill_operators::split::LeafStats;
 use tracemill_operators::{Budget, Permit};
+use tracemill_warehouse::WarehouseError;
 
 use super::keys::read_keys;
 use super::read::ReadConfig;
@@ -91,8 +92,14 @@ impl LeafRun<'_> {
         let read = read_keys(&config.service, &config.key, &self.attempt.leaf, &memory, &mut builder);
         let keys_query = match tokio::time::timeout_at(until, read).await {
             Ok(Ok(query_id)) => query_id,
-            Ok(Err(error)) => return Err(self.stop(error, builder.stats(false), None).await),
-            Err(_) => return Err(self.too_late(builder.stats(false), None)),
+            Ok(Err(error)) => {
+                let stats = self.sampled(builder.stats(false), versions).await;
+                return Err(self.stop(error, stats, None).await);
+            }
+            Err(_) => {
+                let stats = self.sampled(builder.stats(false), versions).await;
+                return Err(self.too_late(stats, None));
+            }
         };
         let (index, stats) = builder.finish();
         timing.keys = micros(keys_began);
@@ -149,13 +156,10 @@ impl LeafRun<'_> {
 
     /// A leaf that is split before it is read.
     async fn too_many(&self, kind: &str, versions: u64) -> Result<Stop, Stop> {
-        let statement = statements::sample(&self.config.key, &self.attempt.leaf);
-        let mut ids: Vec<String> = match self.config.service.one(&statement).await {
+        let ids = match self.sample().await {
             Ok(ids) => ids,
             Err(error) => return Err(self.stop(error.into(), LeafStats::default(), None).await),
         };
-        ids.sort_unstable();
-        ids.dedup();
         let stats = LeafStats {
             versions,
             ids,
@@ -172,6 +176,30 @@ impl LeafRun<'_> {
             stats,
             job: None,
         })
+    }
+
+    /// Some ids of the leaf, sorted and distinct.
+    async fn sample(&self) -> Result<Vec<String>, WarehouseError> {
+        let statement = statements::sample(&self.config.key, &self.attempt.leaf);
+        let mut ids: Vec<String> = self.config.service.one(&statement).await?;
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// What is known of a leaf whose key columns could not be read to their end: the server picks some ids, so that the
+    /// leaf is cut where ids are, and one that cannot be read ends in a letter with its name. Where that fails too, what
+    /// had been read must do.
+    async fn sampled(&self, read: LeafStats, versions: u64) -> LeafStats {
+        match self.sample().await {
+            Ok(ids) => LeafStats {
+                versions,
+                ids,
+                has_all_ids: versions <= statements::SAMPLE,
+                ..read
+            },
+            Err(_) => LeafStats { versions, ..read },
+        }
     }
 
     /// All memory that the leaf will need, at once: so no leaf ever waits for another while it holds something.

@@ -1,7 +1,7 @@
 //! Windows of ClickHouse tables, read in two passes: key columns first, then the rows.
 //!
-//! [`statements`] says what is asked, [`frames`] cuts the answer into Arrow messages, [`keys`] and [`rows`] read the two
-//! passes, [`read`] is the task that runs the leaves, and [`survey`] asks how far the data reaches.
+//! [`statements`] says what is asked, `frames` cuts the answer into Arrow messages, `keys` and `rows` read the two
+//! passes, `read` is the task that runs the leaves, and [`survey`] asks how far the data reaches.
 
 pub mod digest;
 mod frames;

@@ -76,13 +76,16 @@ pub fn count(key: &ExportKey, leaf: &Leaf) -> Statement {
     build(key, "count", "count()", leaf.window, &leaf.ids, "")
 }
 
+/// How many ids [`sample`] picks at most: all of them where there are no more.
+pub(super) const SAMPLE: u64 = 256;
+
 /// Some ids of a leaf, for cutting it before its key columns are read.
 #[must_use]
 pub fn sample(key: &ExportKey, leaf: &Leaf) -> Statement {
     build(
         key,
         "sample",
-        "groupArraySample(256, 1)(id)",
+        &format!("groupArraySample({SAMPLE}, 1)(id)"),
         leaf.window,
         &leaf.ids,
         "",
