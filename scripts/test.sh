@@ -35,7 +35,7 @@ need() { # command, remedy
     command -v "$1" >/dev/null 2>&1 || { echo "test: $1 is needed: $2" >&2; exit 1; }
 }
 
-need cargo "install Rust from https://rustup.rs"
+need cargo "install Rust"
 need cc "install a C compiler (build-essential, gcc or clang)"
 need python3 "install Python 3 with pip"
 need npm "install node with npm"

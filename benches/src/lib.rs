@@ -1,1 +1,13 @@
-//! The benchmark harness.
+//! The benchmark harness: what the benchmarks share.
+//!
+//! `export` measures the exporter against its peers, `peer` is the reference query with a plain HTTP client, `alone` measures
+//! the read and the encoder by themselves, and `bridge`, `dedup` and `encode` are micro benchmarks.
+
+pub mod http;
+pub mod process;
+pub mod reference;
+pub mod spread;
+pub mod target;
+
+/// Any error: a benchmark that fails says why, and ends.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

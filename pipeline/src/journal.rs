@@ -8,7 +8,11 @@ use crate::figures::{JOB_DURATION, Last, SPLIT_COUNT, TABLE_DURATION};
 
 /// Records a committed window. The field names are those that operators of the reference know.
 pub(crate) fn window_committed(spec: &ExportSpec, window: &CommittedWindow) {
-    let CommittedWindow { manifest, timing } = window;
+    let CommittedWindow {
+        manifest,
+        timing,
+        splits,
+    } = window;
     let table = spec.key.table;
     let duration_ms = timing.total / 1000;
     let is_catching_up = manifest.window.len_ms() > spec.cut.every.len_ms() || spec.extent != Extent::Forever;
@@ -16,8 +20,10 @@ pub(crate) fn window_committed(spec: &ExportSpec, window: &CommittedWindow) {
     spec.figures
         .record(TABLE_DURATION, format!("table={table}"), duration_ms);
     spec.figures.record(JOB_DURATION, format!("mode={mode}"), duration_ms);
-    spec.figures
-        .record(SPLIT_COUNT, format!("table={table}"), u64::from(manifest.splits));
+    for (kind, count) in splits {
+        let labels = format!("table={table},errorType={kind}");
+        spec.figures.record(SPLIT_COUNT, labels, u64::from(*count));
+    }
     let last = Last {
         at: spec.clock.now(),
         duration_ms,

@@ -100,10 +100,10 @@ impl Runtime {
         let now = spec.clock.now();
         let (fence, adopted) = Fence::claim(&spec.catalog, &spec.owner, now).await?;
         // What a killed run left under way is garbage from here on: we are the owner.
-        spec.catalog
-            .store
-            .remove_stale_uploads(&spec.catalog.layout.data_folder(&spec.key), now)
-            .await?;
+        let layout = &spec.catalog.layout;
+        for folder in [layout.data_folder(&spec.key), layout.own_folder(&spec.key)] {
+            spec.catalog.store.remove_stale_uploads(&folder, now).await?;
+        }
         let garbage = spec.catalog.garbage().await?;
         if !garbage.is_empty() {
             tracing::info!(export = %spec.key, objects = garbage.len(), "garbage_removed");

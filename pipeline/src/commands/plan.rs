@@ -155,7 +155,7 @@ impl Planned {
         let (Some((first, _)), Some((last, _))) = (self.windows.first(), self.windows.last()) else {
             match self.horizon {
                 Some(horizon) => say(&format!("  nothing to do: everything up to {horizon} is exported")),
-                None => say("  nothing to do: there are no rows that are not exported"),
+                None => say("  nothing to do: there are no live rows at or after the end of what is exported"),
             }
             return;
         };

@@ -58,6 +58,8 @@ pub struct CommittedWindow {
     pub manifest: Arc<Manifest>,
     /// Where the time went, summed over its leaves.
     pub timing: Timing,
+    /// How often it was split, by the kind of error.
+    pub splits: BTreeMap<String, u32>,
 }
 
 /// Commits the windows of an export, for `bridge::operator`.
@@ -149,6 +151,7 @@ async fn commit_window(whole: Whole, config: &mut CommitConfig, stage: &Stage) -
                 return Ok(CommittedWindow {
                     manifest: Arc::new(manifest),
                     timing: whole.timing,
+                    splits: whole.splits,
                 });
             }
             Err(error) if error.is_transient() => {
@@ -233,7 +236,7 @@ fn manifest(
         files,
         source: whole.written.source,
         letters,
-        splits: whole.splits,
+        splits: whole.splits.values().sum(),
         query_ids: whole.written.query_ids.clone(),
         columns: config.columns.clone(),
     }

@@ -30,7 +30,8 @@ pub struct WindowTree {
     open: BTreeSet<LeafPath>,
     /// Leaves that reported.
     closed: BTreeMap<LeafPath, Closed>,
-    splits: u32,
+    /// How often it was split, by the kind of error.
+    splits: BTreeMap<String, u32>,
 }
 
 #[derive(Debug)]
@@ -51,8 +52,8 @@ pub struct Whole {
     pub written: Written,
     /// Everything that was given up.
     pub given_up: Vec<GivenUp>,
-    /// How often it was split.
-    pub splits: u32,
+    /// How often it was split, by the kind of error.
+    pub splits: BTreeMap<String, u32>,
     /// Where the time went, summed over the leaves.
     pub timing: Timing,
 }
@@ -111,8 +112,8 @@ impl WindowTree {
             LeafReport::GivenUp { attempt, id, error, at } => {
                 Closed::GivenUp(Box::new(GivenUp { attempt, id, error, at }))
             }
-            LeafReport::Split { parts, .. } => {
-                self.splits += 1;
+            LeafReport::Split { parts, error, .. } => {
+                *self.splits.entry(error.kind).or_default() += 1;
                 for part in parts {
                     // Reports of parts may overtake that of their split, when they come from another worker.
                     if !self.closed.contains_key(&part.path) {
@@ -248,7 +249,10 @@ mod tests {
             written(&[1, 1], 4),
             split(&[1]),
         ]);
-        assert_eq!(whole.map(|whole| (whole.written.source.live, whole.splits)), Ok((7, 2)));
+        assert_eq!(
+            whole.map(|whole| (whole.written.source.live, whole.splits["timeout"])),
+            Ok((7, 2))
+        );
     }
 
     #[test]

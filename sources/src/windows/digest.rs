@@ -58,12 +58,7 @@ async fn day_digests(
         .iter()
         .map(|window| (*window, SourceCounts::default()))
         .collect();
-    for ids in ranges(service, key, span, index_max).await? {
-        let leaf = Leaf {
-            ids: ids.clone(),
-            ..Leaf::root(span)
-        };
-        let versions: u64 = service.one(&statements::count(key, &leaf)).await?;
+    for (ids, versions) in ranges(service, key, span, index_max).await? {
         let _permit = memory.acquire(IndexBuilder::bytes_for(versions) + BATCHES).await;
         let mut builders: Vec<IndexBuilder> = windows
             .iter()
@@ -92,18 +87,32 @@ fn window_at(windows: &[Window], at: Millis) -> Option<usize> {
     windows[index].contains(at).then_some(index)
 }
 
-/// Ranges of ids whose indexes fit in memory.
-async fn ranges(service: &Service, key: &ExportKey, span: Window, index_max: u64) -> Result<Vec<IdRange>, SourceError> {
+/// Ranges of ids whose indexes fit in memory, with the versions that each holds.
+async fn ranges(
+    service: &Service,
+    key: &ExportKey,
+    span: Window,
+    index_max: u64,
+) -> Result<Vec<(IdRange, u64)>, SourceError> {
     let all = Leaf::root(span);
     let versions: u64 = service.one(&statements::count(key, &all)).await?;
     let parts = IndexBuilder::bytes_for(versions).div_ceil(index_max.max(1)).max(1);
     if parts == 1 {
-        return Ok(vec![IdRange::default()]);
+        return Ok(vec![(IdRange::default(), versions)]);
     }
     let mut ids: Vec<String> = service.one(&statements::sample(key, &all)).await?;
     ids.sort_unstable();
+    let mut ranges = Vec::new();
     // Twice as many as needed, since a sample only comes near the quantiles.
-    Ok(cut(&ids, usize::try_from(2 * parts).unwrap_or(usize::MAX)))
+    for ids in cut(&ids, usize::try_from(2 * parts).unwrap_or(usize::MAX)) {
+        let leaf = Leaf {
+            ids,
+            ..Leaf::root(span)
+        };
+        let versions: u64 = service.one(&statements::count(key, &leaf)).await?;
+        ranges.push((leaf.ids, versions));
+    }
+    Ok(ranges)
 }
 
 /// Ranges that tile all ids, cut at the quantiles of a sorted sample.
