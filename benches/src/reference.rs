@@ -45,7 +45,13 @@ pub fn log_comment(project: &str) -> String {
 pub fn parts(window: Window, count: u32) -> Vec<Window> {
     let count = i64::from(count.max(1));
     let step = window.len_ms() / count;
-    let ends = |at: i64| if at == count { window.to } else { window.from.plus(at * step) };
+    let ends = |at: i64| {
+        if at == count {
+            window.to
+        } else {
+            window.from.plus(at * step)
+        }
+    };
     (0..count)
         .filter_map(|at| Window::new(ends(at), ends(at + 1)))
         .collect()
@@ -63,10 +69,7 @@ mod tests {
         for count in [1, 3, 96] {
             let parts = parts(window, count);
             assert_eq!(parts.len(), count as usize);
-            assert_eq!(
-                (parts[0].from, parts[parts.len() - 1].to),
-                (window.from, window.to)
-            );
+            assert_eq!((parts[0].from, parts[parts.len() - 1].to), (window.from, window.to));
             assert!(parts.windows(2).all(|pair| pair[0].to == pair[1].from));
         }
     }

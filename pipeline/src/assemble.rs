@@ -21,7 +21,7 @@ use crate::config::{
     self, Checked, Compression, FileFormat, Graph, OnStuck, Projects, QueryLimits, Route, Server, WireCompression,
 };
 use crate::export::plan::Cut;
-use crate::export::spec::{ExportSpec, Extent, Reconcile, Start};
+use crate::export::spec::{ExportSpec, Extent};
 use crate::figures::Figures;
 
 /// What all exports of a process share.
@@ -97,7 +97,7 @@ pub fn service_config(server: &Server, limits: &QueryLimits) -> ServiceConfig {
     ServiceConfig {
         url,
         user: Some(user),
-        password: Some(tracemill_warehouse::Secret::new(password.reveal())),
+        password: Some(password),
         database: Some(database),
         limits: ServiceLimits {
             max_memory_usage,
@@ -296,17 +296,11 @@ fn export(
         tuning: shared.tuning.clone(),
         catalog,
         columns,
-        start: match windows.start {
-            config::Start::FullHistory => Start::FullHistory,
-            config::Start::From(at) => Start::From(at),
-            config::Start::Now => Start::Now,
-        },
+        start: windows.start,
         cut: cut(route),
         lag: windows.lag,
         trace_only,
-        reconcile: windows
-            .reconcile
-            .map(|config::Reconcile { every, lookback }| Reconcile { every, lookback }),
+        reconcile: windows.reconcile,
         extent,
         deadline: windows.deadline,
         encode: encode_options(route.sink.format, max_held),

@@ -12,19 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Which answers are cut, and when.
+use serde_json::Value;
+
+/// Which answers are cut: those of some queries, where they come to some row.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// Only queries whose `log_comment` says that kind: `keys`, `analytic`.
     pub kind: String,
-    /// Only queries of that project.
-    pub project: String,
     /// Only queries whose `log_comment` says that type: `trace`, `observation`, `score`.
     pub about: String,
-    /// Only queries whose range of ids holds one of these.
-    pub ids: Vec<String>,
-    /// How many bytes of the body get through.
-    pub after: u64,
+    /// Only queries of that project.
+    pub project: String,
+    /// Where the first of these texts comes in the answer, it ends.
+    pub at: Vec<String>,
 }
 
 /// A running proxy. Dropping it ends it with the next connection.
@@ -107,15 +107,16 @@ impl Proxy {
     }
 }
 
-/// What is left of the answer that is under way: bytes of its body, once its head has ended.
+/// Where the answer that is under way is to be cut.
 #[derive(Debug, Default)]
-struct Leash(Mutex<Left>);
+struct Leash(Mutex<Scan>);
 
 #[derive(Debug, Default)]
-struct Left {
-    bytes: Option<u64>,
-    /// The end of the head so far, until it is complete.
-    head: Option<Vec<u8>>,
+struct Scan {
+    /// The texts; none: the answer gets through.
+    at: Vec<String>,
+    /// The last bytes that got through: a text may come in two pieces.
+    tail: Vec<u8>,
 }
 
 fn forward(client: TcpStream, shared: &Arc<Shared>) {
@@ -135,11 +136,8 @@ fn forward(client: TcpStream, shared: &Arc<Shared>) {
 fn requests(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leash) {
     while let Some(request) = request(&mut from) {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        let allowed = allowed(&String::from_utf8_lossy(&request), shared);
-        *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = Left {
-            bytes: allowed,
-            head: Some(Vec::new()),
-        };
+        let at = texts(&String::from_utf8_lossy(&request), shared);
+        *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = Scan { at, tail: Vec::new() };
         if to.write_all(&request).is_err() {
             break;
         }
@@ -172,26 +170,36 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
     Some(bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4)
 }
 
-impl Left {
+impl Scan {
     /// How much of a piece of the answer gets through.
     fn of(&mut self, piece: &[u8]) -> usize {
-        let mut body = 0;
-        if let Some(head) = self.head.as_mut() {
-            let before = head.len();
-            head.extend_from_slice(piece);
-            match end_of_head(head) {
-                None => return piece.len(),
-                Some(end) => body = end - before,
-            }
-            self.head = None;
-        }
-        let Some(left) = self.bytes.as_mut() else {
+        let Some(longest) = self.at.iter().map(String::len).max() else {
             return piece.len();
         };
-        let length = (piece.len() - body).min(usize::try_from(*left).unwrap_or(usize::MAX));
-        *left -= length as u64;
-        body + length
+        let before = self.tail.len();
+        self.tail.extend_from_slice(piece);
+        let first = self
+            .at
+            .iter()
+            .filter_map(|text| find(&self.tail, text.as_bytes()))
+            .min();
+        let old = self.tail.len().saturating_sub(longest);
+        self.tail.drain(..old);
+        first.map_or(piece.len(), |at| at.saturating_sub(before))
     }
+}
+
+fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    let first = *text.first()?;
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|byte| *byte == first) {
+        from += at;
+        if bytes[from..].starts_with(text) {
+            return Some(from);
+        }
+        from += 1;
+    }
+    None
 }
 
 /// Server to client, as far as the leash allows.
@@ -218,17 +226,12 @@ fn answers(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leas
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-/// How many bytes of the answer to this request get through; `None`: all.
-fn allowed(request: &str, shared: &Shared) -> Option<u64> {
-    let param = |name: &str| in_url(request, name).or_else(|| in_form(request, name));
-    let comment: serde_json::Value = serde_json::from_str(&param("log_comment")?).ok()?;
-    let end = |name: &str| param(name).map(|hex| hex_decoded(&hex));
-    let (first, last) = (end("param_first_id"), end("param_end_id"));
-    let holds = |id: &String| {
-        let id = id.as_bytes();
-        first.as_deref().is_none_or(|first| first <= id) && last.as_deref().is_none_or(|last| id < last)
-    };
+/// The texts at which the answer to this request is cut.
+fn texts(request: &str, shared: &Shared) -> Vec<String> {
     let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
+    let comment: Value = in_url(request, "log_comment")
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
     let fits = |rule: &&Rule| {
         let Rule {
             kind, about, project, ..
@@ -236,8 +239,7 @@ fn allowed(request: &str, shared: &Shared) -> Option<u64> {
         let says = |name: &str, value: &str| comment[name] == value;
         says("kind", kind) && says("type", about) && says("projectId", project)
     };
-    let mut fitting = rules.iter().filter(fits);
-    fitting.find(|rule| rule.ids.iter().any(holds)).map(|rule| rule.after)
+    rules.iter().filter(fits).flat_map(|rule| rule.at.clone()).collect()
 }
 
 /// A parameter of the request's URL.
@@ -252,31 +254,18 @@ fn in_url(request: &str, name: &str) -> Option<String> {
     Some(percent_decoded(value))
 }
 
-/// A field of its body, `multipart/form-data`.
-fn in_form(request: &str, name: &str) -> Option<String> {
-    let (_, rest) = request.split_once(&format!("name=\"{name}\""))?;
-    let (_, value) = rest.split_once("\r\n\r\n")?;
-    Some(value.split_once("\r\n")?.0.to_owned())
-}
-
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
+        bytes.push(match byte {
+            b'+' => b' ',
             b'%' => {
                 let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                bytes.extend(hex_decoded(&String::from_utf8_lossy(&digits)));
+                u8::from_str_radix(&String::from_utf8_lossy(&digits), 16).unwrap_or(b'%')
             }
-            other => bytes.push(other),
-        }
+            other => other,
+        });
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex_decoded(text: &str) -> Vec<u8> {
-    let pairs = text.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.filter_map(byte).collect()
 }

@@ -1,40 +1,6 @@
-//! Text that never prints: passwords. `Debug` and `Display` of a [`Secret`] show `***`; [`scrub`] removes the passwords
-//! of URLs from text that comes from elsewhere, such as error messages.
+//! Keeps passwords out of text that comes from elsewhere: [`scrub`] removes those of URLs from error messages.
 
-use std::fmt;
-
-use serde::Deserialize;
-
-/// A password.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a password.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The password itself, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+pub use tracemill_model::Secret;
 
 /// `text` without the user and password part of any URL in it, and without `secret` wherever that occurs.
 #[must_use]
@@ -61,7 +27,7 @@ pub fn scrub(text: &str, secret: Option<&Secret>) -> String {
     out.push_str(rest);
     match secret {
         // Shorter ones occur in any text by chance.
-        Some(secret) if secret.0.len() >= 4 => out.replace(&secret.0, "***"),
+        Some(secret) if secret.reveal().len() >= 4 => out.replace(secret.reveal(), "***"),
         _ => out,
     }
 }

@@ -128,7 +128,7 @@ impl Service {
         let mut client = http::client(address.https)?
             .with_url(&address.url)
             .with_user(&user)
-            .with_password(password.expose())
+            .with_password(password.reveal())
             .with_database(&database)
             .with_product_info("tracemill", env!("CARGO_PKG_VERSION"))
             .with_compression(match compression {

@@ -19,8 +19,9 @@ use tracemill_sources::windows::survey;
 
 use super::plan::{self, Reach};
 use super::reconcile;
-use super::spec::{ExportSpec, Extent, Start};
+use super::spec::{ExportSpec, Extent};
 use crate::PipelineError;
+use crate::config::Start;
 
 /// Windows that may be under way at once: enough to keep every slot busy while one window waits for its last leaf.
 const IN_FLIGHT: u64 = 8;
@@ -119,7 +120,7 @@ impl Planner {
             }
             Extent::Forever => {
                 self.fill().await?;
-                let is_due = |reconcile: &super::spec::Reconcile| {
+                let is_due = |reconcile: &crate::config::Reconcile| {
                     self.reconciled.is_none_or(|last| last.elapsed() >= reconcile.every)
                 };
                 if self.spec.reconcile.as_ref().is_some_and(is_due) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
-use tracemill_model::{ByteSize, ExportKey, Millis, Window};
+use tracemill_model::{ByteSize, ExportKey, Window};
 use tracemill_operators::bridge::Frontier;
 use tracemill_operators::progress::Progress;
 use tracemill_operators::split::LeafLimit;
@@ -17,18 +17,8 @@ use tracemill_sources::windows::{LeafMemory, Tuning};
 use tracemill_warehouse::Service;
 
 use super::plan::Cut;
+use crate::config::{Reconcile, Start};
 use crate::figures::Figures;
-
-/// Where the first window begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// With the oldest row.
-    FullHistory,
-    /// At this time.
-    From(Millis),
-    /// When the export first ran.
-    Now,
-}
 
 /// How much of its time axis a run covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +31,6 @@ pub enum Extent {
     Range(Window),
     /// Windows whose rows changed since they were written, then it ends.
     Reconcile,
-}
-
-/// Looking for rows that changed after their window was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reconcile {
-    /// How often.
-    pub every: Duration,
-    /// How far back from the horizon.
-    pub lookback: Duration,
 }
 
 /// One export: everything that its dataflow needs, on whichever worker.
