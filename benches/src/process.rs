@@ -49,7 +49,7 @@ pub fn measure(command: &mut Command, within: Duration) -> Result<Used, Failure>
         }
         late
     });
-    let ended = wait4(child);
+    let ended = wait4(&child);
     let wall = began.elapsed();
     drop(done);
     if watchdog.join().unwrap_or(false) {
@@ -71,7 +71,7 @@ pub fn measure(command: &mut Command, within: Duration) -> Result<Used, Failure>
     })
 }
 
-fn wait4(child: Child) -> Result<(i32, libc::rusage), Failure> {
+fn wait4(child: &Child) -> Result<(i32, libc::rusage), Failure> {
     let pid = libc::pid_t::try_from(child.id())?;
     let mut status = 0;
     // SAFETY: rusage is plain numbers, for which zeros are valid.
@@ -92,6 +92,15 @@ fn wait4(child: Child) -> Result<(i32, libc::rusage), Failure> {
 fn duration(time: libc::timeval) -> Duration {
     let micros = time.tv_sec * 1_000_000 + time.tv_usec;
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// Lets time pass.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is measured is what others do in that time"
+)]
+pub fn pause(during: Duration) {
+    std::thread::sleep(during);
 }
 
 /// User and system time of a running process so far.

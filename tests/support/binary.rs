@@ -65,6 +65,19 @@ impl Tracemill {
         self
     }
 
+    /// Which program it is.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The same by another program, such as a script that runs this one.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Path) -> Self {
+        binary.clone_into(&mut self.binary);
+        self
+    }
+
     /// Starts a command.
     ///
     /// # Panics

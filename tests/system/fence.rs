@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use tracemill_model::Millis;
 use tracemill_tests::scratch::files_below;
 use tracemill_tests::{Check, Graph, Proxy, StoreServer};
 
@@ -106,7 +107,7 @@ fn an_owner_on_another_machine_keeps_its_lease() {
             let text = std::fs::read_to_string(&path).expect("a token");
             let mut token: Value = serde_json::from_str(&text).expect("JSON");
             token["owner"]["host"] = host.into();
-            token["at"] = at.into();
+            token["at"] = Millis(at).to_string().into();
             let name = path.strip_prefix(&copy).expect("below").to_string_lossy().into_owned();
             server.put(&format!("p/_tracemill/{name}"), &token.to_string());
         }

@@ -2,6 +2,7 @@
 
 mod common;
 mod crash;
+mod faults;
 mod fence;
 mod formats;
 mod late;

@@ -15,11 +15,16 @@ use tracemill_model::{ExportKey, IdRange, Leaf, Millis, ProjectId, Table, Window
 use tracemill_operators::dedup::key_columns_for;
 use tracemill_sinks::encode::schema::{conform, target_schema};
 use tracemill_sinks::encode::{EncodeOptions, Encoder, Format};
-use tracemill_sources::windows::{Tuning, statements};
+use tracemill_sources::windows::statements;
 use tracemill_warehouse::{ByteStream, Service, ServiceConfig, ServiceKind, Statement};
 
-/// As the exporter asks for Arrow.
-const SETTINGS: [(&str, &str); 4] = [
+/// As the exporter asks for Arrow of the pinned server.
+const SETTINGS: [(&str, &str); 9] = [
+    ("max_threads", "1"),
+    ("preferred_max_column_in_block_size_bytes", "800000"),
+    ("use_query_condition_cache", "0"),
+    ("output_format_arrow_use_native_writer", "1"),
+    ("output_format_arrow_parallel_encoding", "0"),
     ("output_format_arrow_string_as_string", "0"),
     ("output_format_arrow_low_cardinality_as_dictionary", "0"),
     ("output_format_arrow_compression_method", "none"),
@@ -49,10 +54,9 @@ async fn run(url: &str, key: &ExportKey, window: Window) -> Result<(), Failure> 
         ..ServiceConfig::default()
     };
     let service = Service::new(ServiceKind::Export, &config)?;
-    let tuning = Tuning::discover(&service).await?;
     let columns: Vec<String> = key.table.export_columns().iter().map(|&name| name.to_owned()).collect();
-    let rows = || tuned(statements::rows(key, &Leaf::root(window), &columns), tuning);
-    let keys = tuned(statements::keys(key, window, &IdRange::default()), tuning);
+    let rows = || tuned(statements::rows(key, &Leaf::root(window), &columns));
+    let keys = tuned(statements::keys(key, window, &IdRange::default()));
     let (keys_s, keys_bytes) = drain(service.stream(&keys, "ArrowStream")?).await?;
     let (rows_s, rows_bytes) = drain(service.stream(&rows(), "ArrowStream")?).await?;
     let skip = key_columns_for(key.table);
@@ -65,7 +69,7 @@ async fn run(url: &str, key: &ExportKey, window: Window) -> Result<(), Failure> 
     Ok(())
 }
 
-fn tuned(statement: Statement, _tuning: Tuning) -> Statement {
+fn tuned(statement: Statement) -> Statement {
     SETTINGS
         .iter()
         .fold(statement, |statement, (name, value)| statement.setting(name, value))

@@ -15,7 +15,7 @@ use crate::server::ClickHouse;
 const PARTS: u64 = 12;
 
 /// A project's day of observations, in a database of its own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Day {
     /// What it is called in the tables.
     pub(crate) name: &'static str,

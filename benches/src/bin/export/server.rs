@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tracemill_benches::process::{bound_to_parent, cpu_of};
+use tracemill_benches::process::{bound_to_parent, cpu_of, pause};
 use tracemill_benches::target::{BUCKET, CREDENTIALS};
 use tracemill_benches::{Failure, http};
 
@@ -114,7 +114,7 @@ impl ClickHouse {
     /// Measures what it takes when it is idle.
     pub(crate) fn measure_idle(&mut self, during: Duration) -> Result<(), Failure> {
         let (began, before) = (Instant::now(), self.cpu()?);
-        std::thread::sleep(during);
+        pause(during);
         self.idle = (self.cpu()? - before) / began.elapsed().as_secs_f64();
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Bench<'_> {
         let (began, before) = (micros()?, self.server.cpu()?);
         let used = process::measure(command, self.args.within())?;
         let ended = micros()?;
-        std::thread::sleep(SETTLE);
+        process::pause(SETTLE);
         let (after, took) = (self.server.cpu()?, micros()? - began);
         let idle = self.server.idle * took as f64 / 1e6;
         Ok(Run {

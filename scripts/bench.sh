@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# The benchmarks: makes the data once, runs the exporter and its peers in turns on one ClickHouse and one store, and prints
+# the ratios that the goals are stated in. Figures also go into a JSON file.
+#
+#   scripts/bench.sh                 the reference day (1.5 GiB), three rounds each after one to warm up
+#   scripts/bench.sh --quick         a tenth of it, one round
+#   scripts/bench.sh --big           also the exporter's memory for a day of 10 GiB
+#   scripts/bench.sh --micro         then the micro benchmarks too: bridge, dedup index, encoder
+#   scripts/bench.sh ARGS...         --store local, --rounds N, --sides tracemill,reference, --json FILE
+#
+# Needs cargo, python3 with pip, npm (which fetches the ClickHouse library once), and 10 GB of disk (40 GB with --big) in the
+# cache folder ($TRACEMILL_CACHE, else $XDG_CACHE_HOME/tracemill, else ~/.cache/tracemill); TRACEMILL_BENCH_DIR names another
+# folder. Measure on a machine that does nothing else.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${TRACEMILL_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/tracemill}
+folder=${TRACEMILL_BENCH_DIR:-$cache/bench}
+target=${CARGO_TARGET_DIR:-$root/target}/release
+
+micro=no
+json=$folder/bench.json
+args=()
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --micro) micro=yes ;;
+        --json) json=${2:?--json needs a file}; shift ;;
+        *) args+=("$1") ;;
+    esac
+    shift
+done
+
+# The Python peer in an environment of its own, made anew when its pinned packages change. Prints its python, or nothing.
+peer_python() {
+    local digest place
+    digest=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16])' \
+        "$root/benches/requirements.txt")
+    place=$folder/python-$digest
+    if [[ ! -e $place/.complete ]]; then
+        echo "bench: installing clickhouse-connect and pyarrow into $place" >&2
+        rm -rf "$folder"/python-*
+        export PIP_DISABLE_PIP_VERSION_CHECK=1
+        if python3 -m venv "$place" 2>/dev/null; then
+            timeout 600 "$place/bin/python" -m pip install --quiet -r "$root/benches/requirements.txt" >&2 || return 1
+        else
+            # Debian ships python3 without venv: a folder of packages, and a python that finds them, do as well.
+            rm -rf "$place"
+            mkdir -p "$place/bin"
+            timeout 600 python3 -m pip install --quiet --target "$place/packages" -r "$root/benches/requirements.txt" >&2 \
+                || return 1
+            printf '#!/bin/sh\nPYTHONPATH=%s exec python3 "$@"\n' "'$place/packages'" >"$place/bin/python"
+            chmod +x "$place/bin/python"
+        fi
+        touch "$place/.complete"
+    fi
+    echo "$place/bin/python"
+}
+
+mkdir -p "$folder"
+# One run at a time: two would measure each other, and share the folder.
+if command -v flock >/dev/null; then
+    exec 9>"$folder/.lock"
+    flock --nonblock 9 || { echo "bench: another run is under way in $folder" >&2; exit 1; }
+fi
+if ! command -v clickhouse >/dev/null 2>&1; then
+    sh "$root/scripts/clickhouse-library.sh" >/dev/null
+fi
+cargo build --release --locked --manifest-path "$root/Cargo.toml" --package tracemill-pipeline --package tracemill-benches
+if python=$(peer_python); then
+    args+=(--python "$python")
+else
+    echo "bench: the Python peer could not be installed: it is left out" >&2
+fi
+
+"$target/export" "${args[@]}" --dir "$folder" --json "$json" --root "$root" --tracemill "$target/tracemill" 9>&-
+
+if [[ $micro == yes ]]; then
+    for name in bridge dedup encode; do
+        printf '\n==> %s\n' "$name"
+        timeout 600 "$target/$name" 9>&-
+    done
+fi
