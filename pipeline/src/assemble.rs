@@ -29,8 +29,8 @@ use crate::figures::Figures;
 pub struct Shared {
     /// The process's byte budget.
     pub memory: Budget,
-    /// How a leaf's share is made up.
-    pub leaf_memory: LeafMemory,
+    /// How many leaves at once.
+    pub leaves: u64,
     /// How many leaves at once.
     pub slots: Arc<Semaphore>,
     /// Who we are.
@@ -61,7 +61,7 @@ impl Shared {
         let run = run_id(&clock);
         Self {
             memory: Budget::new("process", memory.0),
-            leaf_memory: LeafMemory::within(memory.0, leaves as u64),
+            leaves: leaves as u64,
             slots: Arc::new(Semaphore::new(leaves)),
             owner: Owner::this_process(run, clock.now()),
             clock,
@@ -286,9 +286,11 @@ fn export(
     extent: Extent,
 ) -> ExportSpec {
     let windows = route.windows;
-    let upload = upload_options(route, shared.leaf_memory.encoder);
+    // A graph's own share may be smaller than the process's budget; a leaf must fit in it.
+    let leaf_memory = LeafMemory::within(memory.limit(), shared.leaves);
+    let upload = upload_options(route, leaf_memory.encoder);
     let parts = (upload.part_size * (upload.max_in_flight + 1)) as u64;
-    let max_held = shared.leaf_memory.encoder.saturating_sub(parts).max(4 << 20);
+    let max_held = leaf_memory.encoder.saturating_sub(parts).max(4 << 20);
     ExportSpec {
         key: catalog.key.clone(),
         route: format!("{}.{}", graph.name, route.name),
@@ -308,7 +310,7 @@ fn export(
         file_size: route.sink.file_size,
         allow_letters: route.sink.on_stuck == OnStuck::Letter,
         memory,
-        leaf_memory: shared.leaf_memory,
+        leaf_memory,
         slots: Arc::clone(&shared.slots),
         learned: Arc::new(Mutex::new(LeafLimit::default())),
         owner: shared.owner.clone(),

@@ -167,6 +167,7 @@ Exit codes:
    5  verify found differences
    6  the clocks of this machine and of ClickHouse differ too much
    7  another exporter owns the export
+   8  rows cannot leave, and the setting on_stuck is hold
   10  ClickHouse refuses the user or the password
   11  a table or a database is missing
   12  a column is missing or of another type
@@ -186,6 +187,7 @@ pub fn code_of(error: &dyn Blame) -> u8 {
         ("unreachable", _) => 3,
         ("clock", _) => 6,
         ("owned" | "fenced" | "conflict", _) => 7,
+        ("stuck", _) => 8,
         ("wrong_credentials", _) => 10,
         ("unknown_table" | "unknown_database", _) => 11,
         ("unknown_column" | "type_mismatch", _) => 12,

@@ -176,6 +176,16 @@ pub enum SinkError {
         /// The run whose manifest counts.
         run: String,
     },
+    /// Rows that cannot leave, where the configuration says to stop there.
+    #[error("export {export} holds at window {window}: {rows}")]
+    Stuck {
+        /// The project and table.
+        export: String,
+        /// The window.
+        window: tracemill_model::Window,
+        /// Each row or range of ids, with its error.
+        rows: String,
+    },
     /// The leaves of a window do not make it up. Found before it is committed.
     #[error("a window is not whole: {reason}")]
     Tree {
@@ -226,6 +236,7 @@ impl Blame for SinkError {
             Self::Owned { .. } => "owned",
             Self::Fenced { .. } => "fenced",
             Self::Conflict { .. } => "conflict",
+            Self::Stuck { .. } => "stuck",
             Self::Tree { .. } => "tree",
             Self::Store { .. } => "store",
         }
@@ -263,6 +274,9 @@ impl Blame for SinkError {
             Self::TooMany { .. } => "use a prefix of its own for Tracemill, or remove what does not belong there",
             Self::Owned { .. } => {
                 "stop the other one first; if it is dead, this export can be taken over two minutes after its last sign of life"
+            }
+            Self::Stuck { .. } => {
+                "mend what keeps the rows from being read, or set on_stuck = \"letter\" to export the rest and keep letters"
             }
             Self::Conflict { .. } => {
                 "make sure that only one exporter runs, then write the window once more with `tracemill export`"

@@ -1,10 +1,10 @@
 //! Two exporters of one export: one goes on, the other stops.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
-use tracemill_model::Millis;
 use tracemill_tests::scratch::files_below;
 use tracemill_tests::{Check, Graph, Proxy, StoreServer};
 
@@ -79,9 +79,13 @@ fn both_at_the_same_moment() {
     }
 }
 
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_millis()).expect("small")
+/// The time so many seconds ago, as tokens write it.
+fn ago(seconds: u32) -> String {
+    let date = Command::new("date")
+        .args(["-u", "+%Y-%m-%dT%H:%M:%S.000Z", "-d", &format!("{seconds} seconds ago")])
+        .output()
+        .expect("GNU date");
+    String::from_utf8_lossy(&date.stdout).trim().to_owned()
 }
 
 #[test]
@@ -99,7 +103,7 @@ fn an_owner_on_another_machine_keeps_its_lease() {
     // Its tokens look as if another machine had written them.
     let copy = stage.scratch.join("tokens");
     server.download("p/_tracemill/", &copy);
-    let tokens = |host: &str, at: i64| {
+    let tokens = |host: &str, at: &str| {
         for path in files_below(&copy)
             .into_iter()
             .filter(|path| path.parent().is_some_and(|p| p.ends_with("owners")))
@@ -107,16 +111,16 @@ fn an_owner_on_another_machine_keeps_its_lease() {
             let text = std::fs::read_to_string(&path).expect("a token");
             let mut token: Value = serde_json::from_str(&text).expect("JSON");
             token["owner"]["host"] = host.into();
-            token["at"] = Millis(at).to_string().into();
+            token["at"] = at.into();
             let name = path.strip_prefix(&copy).expect("below").to_string_lossy().into_owned();
             server.put(&format!("p/_tracemill/{name}"), &token.to_string());
         }
     };
-    tokens("another-machine", now_ms());
+    tokens("another-machine", &ago(0));
     let second = stage.tracemill.run(args(&file, "run", &["--once"]));
     assert_eq!(second.code, Some(7), "{}", second.tail());
     assert!(second.stderr.contains("on another-machine"), "{}", second.tail());
-    tokens("another-machine", now_ms() - 125_000);
+    tokens("another-machine", &ago(125));
     let third = stage.tracemill.ok(args(&file, "run", &["--once"]));
     println!(
         "refused after {:.1?}; once the lease was over, done after {:.1?}",

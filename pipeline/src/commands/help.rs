@@ -117,7 +117,8 @@ pub(super) const EXPORT: &str = "\
 Export a range of time again, as the next generation, and end.
 
 Windows that were written and are touched by the range are written again whole; stretches that were never written become \
-windows. Readers see the old files of a window until the new manifest is there.
+windows. Who reads manifests sees the old files of a window until the new manifest is there; who lists *.parquet
+sees both generations for a moment.
 
 Example:
   tracemill export GRAPH.toml --from 2026-02-25 --to 2026-02-26 --project my-project --table traces

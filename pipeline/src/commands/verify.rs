@@ -7,6 +7,7 @@ use clap::Args;
 use tracemill_model::manifest::SourceCounts;
 use tracemill_model::{ByteSize, Millis, Window};
 use tracemill_operators::Clock;
+use tracemill_sources::windows::LeafMemory;
 use tracemill_sources::windows::digest::digests;
 
 use super::GraphArg;
@@ -156,7 +157,7 @@ async fn changed(
         key,
         &windows,
         &shared.memory,
-        shared.leaf_memory.index_max,
+        LeafMemory::within(shared.memory.limit(), shared.leaves).index_max,
     )
     .await?;
     let written: Vec<(Window, SourceCounts)> = written.into_iter().collect();

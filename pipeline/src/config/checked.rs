@@ -331,7 +331,7 @@ pub struct FileSink {
 pub enum Layout {
     /// `<prefix><project>/<table>/<to>.parquet`.
     Langfuse,
-    /// `<prefix>table=…/project=…/date=…/hour=…`.
+    /// `<prefix>table=…/project=…/date=…`.
     Hive,
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tracemill_model::manifest::{Manifest, ManifestName, newest_generations};
 use tracemill_model::{ExportKey, Millis, Window};
 
-use super::layout::Layout;
+use super::layout::{DataName, Layout};
 use crate::SinkError;
 use crate::store::{Created, Store};
 
@@ -81,17 +81,17 @@ impl Catalog {
             .await
     }
 
-    /// The data files of one window, as a listing shows them, with their generations.
+    /// The data files of one window, as a listing shows them, with what their names say.
     ///
     /// # Errors
     /// Any of the store.
-    pub async fn files_of(&self, window: Window) -> Result<Vec<(String, u32)>, SinkError> {
+    pub async fn files_of(&self, window: Window) -> Result<Vec<(String, DataName)>, SinkError> {
         let stem = self.layout.stem(window);
         let mut found = Vec::new();
         for folder in self.folders_of(window) {
             for entry in self.store.list(&folder, MAX_FILES).await? {
                 if let Some(name) = self.layout.parse(&entry.path).filter(|name| name.stem == stem) {
-                    found.push((entry.path, name.generation));
+                    found.push((entry.path, name));
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Catalog {
     }
 
     /// Data files and manifests that count for nothing: files whose window has no manifest of their generation, and
-    /// manifests of generations that were replaced. Only whoever owns the export may remove them: they may be what
+    /// manifests of generations that were replaced. Files of other exporters are left alone. Only whoever owns the export may remove them: they may be what
     /// another exporter is writing.
     ///
     /// # Errors
@@ -152,11 +152,86 @@ impl Catalog {
             })
             .collect();
         let files = self.store.list(&self.layout.data_folder(&self.key), MAX_FILES).await?;
-        garbage.extend(files.into_iter().map(|entry| entry.path).filter(|path| {
-            self.layout
-                .parse(path)
-                .is_some_and(|name| newest.get(&name.stem) != Some(&name.generation))
-        }));
+        let mut foreign = 0;
+        for entry in files {
+            let Some(name) = self.layout.parse(&entry.path) else {
+                continue;
+            };
+            if newest.get(&name.stem) == Some(&name.generation) {
+                continue;
+            }
+            if self.is_ours(&entry.path, &name).await? {
+                garbage.push(entry.path);
+            } else {
+                foreign += 1;
+            }
+        }
+        if foreign > 0 {
+            tracing::warn!(export = %self.key, files = foreign, "files_of_another_exporter");
+        }
         Ok(garbage)
+    }
+
+    /// Whether a data file that no manifest names was written by Tracemill. The reference names its files like our first
+    /// ones; its history must never be taken for what a crash of ours left, so the file's own footer is asked.
+    ///
+    /// # Errors
+    /// Any of the store.
+    pub async fn is_ours(&self, path: &str, name: &DataName) -> Result<bool, SinkError> {
+        const MARK: &[u8] = b"tracemill.window";
+        if name.is_tagged || self.layout.extension != "parquet" {
+            return Ok(name.is_tagged);
+        }
+        match self.store.get_tail(path, 64 << 10).await {
+            Ok((tail, _)) => Ok(tail.windows(MARK.len()).any(|bytes| bytes == MARK)),
+            Err(SinkError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracemill_model::{LeafPath, ProjectId, Table};
+
+    use super::super::layout::LayoutKind;
+    use super::*;
+    use crate::store::StoreConfig;
+
+    /// Files that the reference wrote have the names of our first ones; they are not ours to remove.
+    #[tokio::test]
+    async fn only_what_tracemill_wrote_is_garbage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = ExportKey {
+            project: ProjectId::new("p").expect("an id"),
+            table: Table::Traces,
+        };
+        let layout = Layout {
+            prefix: String::new(),
+            kind: LayoutKind::Langfuse,
+            extension: "parquet",
+        };
+        let store = Store::open(&StoreConfig::new(folder.path().to_string_lossy())).expect("a folder");
+        let catalog = Catalog { store, layout, key };
+        let window = |day: i64| Window {
+            from: Millis(day * 86_400_000),
+            to: Millis((day + 1) * 86_400_000),
+        };
+        let path = |day: i64, generation: u32| {
+            let root = LeafPath::default();
+            catalog
+                .layout
+                .data_path(&catalog.key, window(day), generation, window(day), &root, 0)
+        };
+        for (path, content) in [
+            (path(0, 1), "PAR1 of the reference"),
+            (path(1, 1), "PAR1 … tracemill.window … of a crash"),
+            (path(2, 2), "PAR1 of a crash, by its name"),
+        ] {
+            catalog.store.put(&path, Bytes::from(content)).await.expect("written");
+        }
+        let mut garbage = catalog.garbage().await.expect("listed");
+        garbage.sort();
+        assert_eq!(garbage, [path(1, 1), path(2, 2)]);
     }
 }

@@ -25,7 +25,7 @@ use crate::store::Created;
 /// How long after its last sign of life an owner on another machine counts as dead.
 pub const LEASE: Duration = Duration::from_secs(120);
 
-/// How often an owner gives a sign of life while it works.
+/// How often an owner gives a sign of life.
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Tokens of an export that are looked at.

@@ -34,6 +34,9 @@ pub struct DataName {
     pub stem: String,
     /// The generation.
     pub generation: u32,
+    /// Whether generation and leaf are in the name. Without them it is a name that the reference gives its files too, so
+    /// the name alone does not say whose file it is.
+    pub is_tagged: bool,
 }
 
 impl Layout {
@@ -60,7 +63,9 @@ impl Layout {
         let folder = self.data_folder(key);
         let stem = self.stem(window);
         let extension = self.extension;
-        let is_plain = generation == 1 && leaf.depth() == 0 && sequence == 0;
+        // Only Parquet files can say themselves who wrote them (see `Catalog::is_ours`), so only they may look like the
+        // reference's.
+        let is_plain = generation == 1 && leaf.depth() == 0 && sequence == 0 && self.extension == "parquet";
         let rest = if is_plain {
             String::new()
         } else {
@@ -94,17 +99,18 @@ impl Layout {
             .next()?
             .strip_suffix(self.extension)?
             .strip_suffix('.')?;
-        let (stem, generation) = match file.split_once(".g") {
-            None => (file, 1),
+        let (stem, generation, is_tagged) = match file.split_once(".g") {
+            None => (file, 1, false),
             Some((stem, rest)) => {
                 let (generation, leaf) = rest.split_once('-')?;
                 leaf.starts_with('r').then_some(())?;
-                (stem, generation.parse().ok()?)
+                (stem, generation.parse().ok()?, true)
             }
         };
         stem.starts_with(|c: char| c.is_ascii_digit()).then(|| DataName {
             stem: stem.to_owned(),
             generation,
+            is_tagged,
         })
     }
 
@@ -190,9 +196,11 @@ mod tests {
             let window = window("2026-02-25T12:00:00Z", "2026-02-25T12:00:00.250Z");
             for (generation, leaf, sequence) in [(1, LeafPath::default(), 0), (3, LeafPath::default().child(0), 7)] {
                 let path = layout.data_path(&key(), window, generation, window, &leaf, sequence);
+                let is_tagged = generation > 1;
                 let name = DataName {
                     stem: layout.stem(window),
                     generation,
+                    is_tagged,
                 };
                 assert_eq!(layout.parse(&path), Some(name), "{path}");
             }

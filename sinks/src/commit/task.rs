@@ -87,7 +87,7 @@ pub async fn commit(
                 }
                 None => break,
             },
-            _ = heartbeat.tick(), if !windows.is_empty() => {
+            _ = heartbeat.tick() => {
                 // A missed sign of life costs nothing but politeness: the next one, or the intent, comes soon.
                 let _ = config.fence.beat(config.clock.now()).await;
             }
@@ -140,8 +140,10 @@ async fn commit_window(whole: Whole, config: &mut CommitConfig, stage: &Stage) -
             .iter()
             .map(|one| format!("{}: {}", one.attempt.leaf, one.error.message))
             .collect();
-        return Err(SinkError::Tree {
-            reason: format!("rows that cannot leave (on_stuck = \"hold\"): {}", errors.join("; ")),
+        return Err(SinkError::Stuck {
+            export: config.catalog.key.to_string(),
+            window: whole.window,
+            rows: errors.join("; "),
         });
     }
     let mut tries = 0;
@@ -246,11 +248,12 @@ fn manifest(
 async fn remove_unnamed(catalog: &Catalog, manifest: &Manifest) -> Result<(), SinkError> {
     let found = catalog.files_of(manifest.window).await?;
     let is_named = |path: &str| manifest.files.iter().any(|file| file.path == path);
-    let unnamed: Vec<String> = found
-        .into_iter()
-        .filter(|(path, generation)| *generation == manifest.generation && !is_named(path))
-        .map(|(path, _)| path)
-        .collect();
+    let mut unnamed = Vec::new();
+    for (path, name) in found {
+        if name.generation == manifest.generation && !is_named(&path) && catalog.is_ours(&path, &name).await? {
+            unnamed.push(path);
+        }
+    }
     remove(catalog, unnamed).await
 }
 
@@ -262,7 +265,7 @@ async fn remove_older(catalog: &Catalog, window: Window, generation: u32) -> Res
     let found = catalog.files_of(window).await?;
     let mut older: Vec<String> = found
         .into_iter()
-        .filter(|(_, of)| *of < generation)
+        .filter(|(_, name)| name.generation < generation)
         .map(|(path, _)| path)
         .collect();
     let before = ManifestName {
