@@ -23,8 +23,24 @@ pub struct Rule {
     pub about: String,
     /// Only queries of that project.
     pub project: String,
-    /// Where the first of these texts comes in the answer, it ends.
-    pub at: Vec<String>,
+    /// Where, of what.
+    pub cut: Cut,
+}
+
+/// Where an answer ends.
+#[derive(Debug, Clone)]
+pub enum Cut {
+    /// Where the first of these texts comes.
+    At(Vec<String>),
+    /// After so many bytes, where the query's range of ids touches `[from, to)`.
+    Touching {
+        /// The first id.
+        from: String,
+        /// The first that no longer belongs to it.
+        to: String,
+        /// Bytes, head and all.
+        after: usize,
+    },
 }
 
 /// A running proxy. Dropping it ends it with the next connection.
@@ -117,6 +133,8 @@ struct Scan {
     at: Vec<String>,
     /// The last bytes that got through: a text may come in two pieces.
     tail: Vec<u8>,
+    /// Bytes that may still get through.
+    left: Option<usize>,
 }
 
 fn forward(client: TcpStream, shared: &Arc<Shared>) {
@@ -136,8 +154,8 @@ fn forward(client: TcpStream, shared: &Arc<Shared>) {
 fn requests(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leash) {
     while let Some(request) = request(&mut from) {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        let at = texts(&String::from_utf8_lossy(&request), shared);
-        *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = Scan { at, tail: Vec::new() };
+        let scan = scan(&String::from_utf8_lossy(&request), shared);
+        *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = scan;
         if to.write_all(&request).is_err() {
             break;
         }
@@ -173,6 +191,11 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
 impl Scan {
     /// How much of a piece of the answer gets through.
     fn of(&mut self, piece: &[u8]) -> usize {
+        if let Some(left) = self.left.as_mut() {
+            let length = piece.len().min(*left);
+            *left -= length;
+            return length;
+        }
         let Some(longest) = self.at.iter().map(String::len).max() else {
             return piece.len();
         };
@@ -216,6 +239,10 @@ fn answers(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leas
             break;
         }
         if let Some(nanos) = (length as u64 * 1_000_000_000).checked_div(shared.rate) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a rate is a matter of time; no condition is waited for"
+            )]
             thread::sleep(Duration::from_nanos(nanos));
         }
         if is_cut {
@@ -226,20 +253,45 @@ fn answers(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leas
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-/// The texts at which the answer to this request is cut.
-fn texts(request: &str, shared: &Shared) -> Vec<String> {
+/// Where the answer to this request is cut.
+fn scan(request: &str, shared: &Shared) -> Scan {
     let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
     let comment: Value = in_url(request, "log_comment")
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
-    let fits = |rule: &&Rule| {
-        let Rule {
-            kind, about, project, ..
-        } = rule;
+    let mut scan = Scan::default();
+    for Rule {
+        kind,
+        about,
+        project,
+        cut,
+    } in rules.iter()
+    {
         let says = |name: &str, value: &str| comment[name] == value;
-        says("kind", kind) && says("type", about) && says("projectId", project)
-    };
-    rules.iter().filter(fits).flat_map(|rule| rule.at.clone()).collect()
+        if !(says("kind", kind) && says("type", about) && says("projectId", project)) {
+            continue;
+        }
+        match cut {
+            Cut::At(texts) => scan.at.extend(texts.iter().cloned()),
+            Cut::Touching { from, to, after } if touches(request, from, to) => scan.left = Some(*after),
+            Cut::Touching { .. } => {}
+        }
+    }
+    scan
+}
+
+/// Whether the request's range of ids, hexadecimal digits in its form, meets `[from, to)`.
+fn touches(request: &str, from: &str, to: &str) -> bool {
+    let digits = |id: &str| id.bytes().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let (first, end) = (in_form(request, "param_first_id"), in_form(request, "param_end_id"));
+    first.is_none_or(|first| first < digits(to)) && end.is_none_or(|end| digits(from) < end)
+}
+
+/// A field of the request's body, `multipart/form-data`.
+fn in_form(request: &str, name: &str) -> Option<String> {
+    let (_, rest) = request.split_once(&format!("name=\"{name}\""))?;
+    let (_, value) = rest.split_once("\r\n\r\n")?;
+    Some(value.split_once("\r\n")?.0.to_owned())
 }
 
 /// A parameter of the request's URL.

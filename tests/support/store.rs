@@ -136,6 +136,15 @@ impl StoreServer {
         assert!(answer.0 == 200, "PUT {path}: {answer:?}");
     }
 
+    /// Lets our own server fail no requests from now on.
+    ///
+    /// # Panics
+    /// It is not one of ours.
+    pub fn mend(&self) {
+        let answer = self.ask("PUT", "/_test/fail?every=0&late=0", "");
+        assert!(answer.0 == 200, "{answer:?}");
+    }
+
     /// What our own server saw: its unfinished uploads, its requests by kind.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tracemill_tests::proxy::Rule;
+use tracemill_tests::proxy::{Cut, Rule};
 use tracemill_tests::{Check, Graph, Output, Proxy, StoreServer, wait_until};
 
 use crate::common::{Stage, TABLES, args, assert_consistent, manifests};
@@ -22,6 +22,12 @@ const WIDE: &[&str] = &[
     "--wide",
 ];
 const NARROW: &[&str] = &["--seed", "22", "--projects", "2", "--days", "3", "--traces", "400"];
+
+/// The outage's own length: what is tested is that it may last, so nothing else can be waited for.
+#[expect(clippy::disallowed_methods, reason = "the time that passes is the test's subject")]
+fn last_for(length: Duration) {
+    std::thread::sleep(length);
+}
 
 /// How long an outage lasts: `TRACEMILL_TEST_OUTAGE` in seconds, else so many.
 fn outage(default: u64) -> Duration {
@@ -124,35 +130,48 @@ fn a_deadline_too_short_for_a_whole_window() {
     println!("{} rows", all_right(&stage, graph.store()));
 }
 
-/// Some ids of observations that are alive, long enough to be met nowhere else, and named by no other row.
-fn some_ids(stage: &Stage, table: &str, count: usize) -> Vec<String> {
+/// The project of which something cannot be read, and a condition that chooses its live observations.
+const BROKEN: &str = "synth-1";
+
+/// Ids of live observations: every one that fits `condition`.
+fn live_ids(stage: &Stage, condition: &str) -> Vec<String> {
     let sql = format!(
-        "SELECT id FROM (SELECT id, argMax(is_deleted, event_ts) AS dead FROM {table} WHERE project_id = 'synth-1' GROUP BY id) \
-         WHERE dead = 0 AND length(id) >= 16 AND id NOT IN (SELECT assumeNotNull(parent_observation_id) FROM {table} WHERE parent_observation_id IS NOT NULL) ORDER BY cityHash64(id) LIMIT {count}"
+        "SELECT id FROM (SELECT id, argMax(is_deleted, event_ts) AS dead FROM observations \
+         WHERE project_id = '{BROKEN}' GROUP BY id) WHERE dead = 0 AND {condition}"
     );
-    stage
-        .engine
-        .rows(&sql)
-        .into_iter()
-        .map(|mut row| row.remove(0))
-        .collect()
+    let rows = stage.engine.rows(&sql);
+    rows.into_iter().map(|mut row| row.remove(0)).collect()
 }
 
-#[track_caller]
-fn cut(kind: &str) {
-    let stage = Stage::new(NARROW);
-    let ids = some_ids(&stage, "observations", 3);
-    let rule = Rule {
+/// Three that no other row names, long enough to be met nowhere else.
+fn some_ids(stage: &Stage) -> Vec<String> {
+    let parents =
+        "SELECT assumeNotNull(parent_observation_id) FROM observations WHERE parent_observation_id IS NOT NULL";
+    live_ids(
+        stage,
+        &format!("length(id) >= 16 AND id NOT IN ({parents}) ORDER BY cityHash64(id) LIMIT 3"),
+    )
+}
+
+/// The queries of that kind about the broken project's observations.
+fn rule(kind: &str, cut: Cut) -> Rule {
+    Rule {
         kind: kind.to_owned(),
         about: "observation".to_owned(),
-        project: "synth-1".to_owned(),
-        at: ids.clone(),
-    };
+        project: BROKEN.to_owned(),
+        cut,
+    }
+}
+
+/// Exports through a proxy that cuts by that rule; `ids` are those of the live rows that cannot be read so.
+#[track_caller]
+fn cut(stage: &Stage, ids: &[String], rule: Rule) {
+    let kind = rule.kind.clone();
     let proxy = Proxy::start(stage.engine.port(), vec![rule]);
     let graph = Graph::with_server(stage.scratch.path(), "lake", &proxy.url());
     let output = stage.export(&graph);
     println!(
-        "{kind} cut: {} answers cut, {} splits {:?}, {} letters in {:.1?}",
+        "{kind}: {} answers cut, {} splits {:?}, {} letters in {:.1?}",
         proxy.cuts(),
         splits(&output),
         kinds(&output),
@@ -161,52 +180,46 @@ fn cut(kind: &str) {
     );
     assert!(proxy.cuts() > 0);
     let letters = letters(graph.store());
+    let mut named = BTreeSet::new();
     for (table, letter) in &letters {
-        assert_eq!(table, "observations", "{letter}");
-        assert_eq!(letter["project"], "synth-1", "{letter}");
-        assert!(
-            letter["reason"].as_str().is_some_and(|reason| reason.contains("cut")),
+        assert_eq!(
+            (table.as_str(), &letter["project"]),
+            ("observations", &BROKEN.into()),
             "{letter}"
         );
-        assert!(letter["kind"].as_str().is_some_and(|kind| kind == "cut"), "{letter}");
-    }
-    // The letters hold exactly those ids: by name, or as the smallest range that could not be read.
-    let of = |id: &str| letters.iter().filter(|(_, letter)| is_about(letter, id)).count();
-    for id in &ids {
-        assert!(of(id) >= 1, "no letter about {id}");
+        assert_eq!(letter["kind"], "cut", "{letter}");
+        let reason = letter["reason"].as_str().expect("a reason");
+        assert!(reason.contains("was cut after"), "{letter}");
+        named.insert(letter["id"].as_str().expect("a key").to_owned());
     }
     assert_eq!(letters.len(), output.records("blob_export_letter").len());
+    assert!(
+        ids.iter().all(|id| named.contains(id)),
+        "{ids:?} are not all of {named:?}"
+    );
     assert_consistent(graph.store());
     for table in TABLES {
         let report = Check::new(table, &stage.truth, graph.store()).report();
-        let count = |name: &str| report.count(name);
-        assert_eq!(
-            (count("extra"), count("doubled"), count("wrong")),
-            (0, 0, 0),
-            "{table}: {:#}",
-            report.json
-        );
+        let counts = ["extra", "doubled", "wrong", "missing"].map(|name| report.count(name));
         let lost = if table == "observations" { ids.len() as u64 } else { 0 };
-        assert_eq!(count("missing"), lost, "{table}: {:#}", report.json);
+        assert_eq!(counts, [0, 0, 0, lost], "{table}: {:#}", report.json);
     }
-    let missing: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    println!("missing are the {} that cannot be read", missing.len());
     // What could not be read is exported once it can be.
     proxy.mend();
-    for window in windows_with_letters(graph.store()) {
+    for (from, to) in windows_with_letters(graph.store()) {
         let more = [
             "--from",
-            &window.0,
+            &from,
             "--to",
-            &window.1,
+            &to,
             "--project",
-            "synth-1",
+            BROKEN,
             "--table",
             "observations",
         ];
         stage.tracemill.ok(args(&graph.write(), "export", &more));
     }
-    println!("{} rows after the proxy was mended", all_right(&stage, graph.store()));
+    println!("{} rows after the proxy was mended", all_right(stage, graph.store()));
 }
 
 fn windows_with_letters(store: &Path) -> Vec<(String, String)> {
@@ -216,25 +229,31 @@ fn windows_with_letters(store: &Path) -> Vec<(String, String)> {
     with.map(|(key, _)| (key.2.to_string(), key.3.to_string())).collect()
 }
 
-/// Whether a letter names the id, or a range that holds it.
-fn is_about(letter: &Value, id: &str) -> bool {
-    match letter["id"].as_str() {
-        Some(named) => named == id,
-        None => {
-            let end = |name: &str| letter["ids"][name].as_str();
-            end("from").is_none_or(|from| from <= id) && end("to").is_none_or(|to| id < to)
-        }
-    }
-}
-
 #[test]
 fn rows_that_the_network_cuts_become_letters() {
-    cut("analytic");
+    let stage = Stage::new(NARROW);
+    let ids = some_ids(&stage);
+    cut(&stage, &ids, rule("analytic", Cut::At(ids.clone())));
 }
 
 #[test]
 fn keys_that_the_network_cuts_become_letters() {
-    cut("keys");
+    let stage = Stage::new(NARROW);
+    let ids = some_ids(&stage);
+    cut(&stage, &ids, rule("keys", Cut::At(ids.clone())));
+}
+
+#[test]
+fn every_query_that_touches_a_range_of_ids_is_cut() {
+    let stage = Stage::new(NARROW);
+    let sorted = live_ids(&stage, "1 ORDER BY id LIMIT 5 OFFSET 700");
+    let (from, to) = (sorted[0].clone(), sorted[4].clone());
+    let after = 3000;
+    cut(
+        &stage,
+        &sorted[..4],
+        rule("analytic", Cut::Touching { from, to, after }),
+    );
 }
 
 #[test]
@@ -250,7 +269,7 @@ fn clickhouse_away_in_the_middle() {
     running.until("it waits", Duration::from_secs(60), |running| {
         (!running.records("blob_export_waiting").is_empty() || !running.records("plan_waits").is_empty()).then_some(())
     });
-    std::thread::sleep(outage(8));
+    last_for(outage(8));
     let before = running.records("blob_export_job_completed").len();
     assert_eq!(running.status(), None, "it waits: {}", running.stderr());
     stage.engine.restart();
@@ -282,7 +301,7 @@ fn the_store_away_in_the_middle() {
     wait_until("it notices", Duration::from_secs(120), || {
         !running.records("blob_export_waiting").is_empty() || !running.records("commit_waits_for_store").is_empty()
     });
-    std::thread::sleep(outage(3));
+    last_for(outage(3));
     assert_eq!(running.status(), None, "it waits: {}", running.stderr());
     server.restart();
     let output = running.wait(Duration::from_secs(180));

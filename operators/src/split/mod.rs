@@ -57,8 +57,10 @@ pub fn split(leaf: &Leaf, table: Table, stats: &LeafStats) -> Split {
         return Split::Parts(parts);
     }
     if stats.has_all_ids && stats.ids.len() <= 1 {
-        return Split::Single {
-            id: stats.ids.first().cloned(),
+        let id = stats.ids.first().cloned();
+        return match id.as_deref().and_then(|id| alone(leaf, id)) {
+            Some(parts) => Split::Parts(parts),
+            None => Split::Single { id },
         };
     }
     match by_id(leaf, stats) {
@@ -166,19 +168,27 @@ fn half_of(mut weighted: Vec<(&str, u64)>) -> Vec<&str> {
 /// At the median of the known ids; without two of them, at the middle of the range's bytes.
 fn by_id(leaf: &Leaf, stats: &LeafStats) -> Option<Vec<Leaf>> {
     let median = stats.ids.get(stats.ids.len() / 2).filter(|_| stats.ids.len() > 1);
-    let (low, high) = match median.and_then(|id| leaf.ids.cut(id)) {
+    let ranges = match median.and_then(|id| leaf.ids.cut(id)) {
         Some(ranges) => ranges,
         None => leaf.ids.cut(&middle(&leaf.ids)?)?,
     };
-    Some(
-        (0..)
-            .zip([low, high])
-            .map(|(index, ids)| Leaf {
-                ids,
-                ..part(leaf, index)
-            })
-            .collect(),
-    )
+    Some(in_ranges(leaf, ranges))
+}
+
+/// Cuts off what lies before the one id that is there, then what lies behind it: what cannot be read may lie beside it.
+/// `None` where the range holds nothing else.
+fn alone(leaf: &Leaf, id: &str) -> Option<Vec<Leaf>> {
+    let behind = format!("{id}\0");
+    let ranges = leaf.ids.cut(id).or_else(|| leaf.ids.cut(&behind))?;
+    Some(in_ranges(leaf, ranges))
+}
+
+fn in_ranges(leaf: &Leaf, (low, high): (IdRange, IdRange)) -> Vec<Leaf> {
+    let leaves = (0..).zip([low, high]).map(|(index, ids)| Leaf {
+        ids,
+        ..part(leaf, index)
+    });
+    leaves.collect()
 }
 
 /// A text about halfway between the ends of a range, in byte order, of printable ASCII; `None` if there is none.
@@ -321,8 +331,12 @@ mod tests {
         };
         let two = parts(split(&leaf(1), Table::Traces, &stats(&["a", "b"])));
         assert!(two[0].ids.contains("a") && !two[0].ids.contains("b") && two[1].ids.contains("b"));
+        let from_a = parts(split(&two[0], Table::Traces, &stats(&["a"])));
+        assert!(!from_a[0].ids.contains("a") && from_a[1].ids.contains("a~"));
+        let only_a = parts(split(&from_a[1], Table::Traces, &stats(&["a"])));
+        assert!(only_a[0].ids.contains("a") && !only_a[0].ids.contains("a~"));
         assert_eq!(
-            split(&two[0], Table::Traces, &stats(&["a"])),
+            split(&only_a[0], Table::Traces, &stats(&["a"])),
             Split::Single {
                 id: Some("a".to_owned())
             }
