@@ -118,7 +118,7 @@ fn no_wake_up_is_lost() {
     let runtime = runtime();
     let context = Context::new(runtime.handle().clone());
     let (publish, frontier) = watch::channel(Frontier::start());
-    let inner = context.clone();
+    let inner = context;
     const ROUNDS: u64 = 20_000;
     let in_time = execute(
         1,
@@ -198,7 +198,7 @@ fn a_source_that_ends_without_closing_is_a_failure_and_not_the_end() {
     let runtime = runtime();
     let context = Context::new(runtime.handle().clone());
     let (publish, frontier) = watch::channel(Frontier::start());
-    let (inner, watched) = (context.clone(), context.clone());
+    let (inner, watched) = (context.clone(), context);
     let in_time = execute(
         1,
         move |scope| {
