@@ -245,7 +245,7 @@ fn keys_that_the_network_cuts_become_letters() {
 
 #[test]
 fn every_query_that_touches_a_range_of_ids_is_cut() {
-    let stage = Stage::new(NARROW);
+    let stage = Stage::new(&["--seed", "23", "--projects", "2", "--days", "1", "--traces", "300"]);
     let sorted = live_ids(&stage, "1 ORDER BY id LIMIT 5 OFFSET 700");
     let (from, to) = (sorted[0].clone(), sorted[4].clone());
     let after = 3000;

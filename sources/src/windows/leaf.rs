@@ -77,7 +77,10 @@ impl LeafRun<'_> {
             return Err(self.too_many("too_many_ids", versions).await?);
         }
         if self.config.limit().forbids(versions) {
-            return Err(self.too_many("learned", versions).await?);
+            let own = self.own_count(versions).await?;
+            if self.config.limit().forbids(own) {
+                return Err(self.too_many("learned", own).await?);
+            }
         }
         let mut timing = Timing::default();
         self.stage.enter(State::WaitingForBudget);
@@ -150,6 +153,23 @@ impl LeafRun<'_> {
         let statement = statements::count(&self.config.key, &self.attempt.leaf);
         match self.config.service.one(&statement).await {
             Ok(versions) => Ok(versions),
+            Err(error) => Err(self.stop(error.into(), LeafStats::default(), None).await),
+        }
+    }
+
+    /// Of the `versions` of its id range, those of the leaf itself.
+    async fn own_count(&self, versions: u64) -> Result<u64, Stop> {
+        let leaf = &self.attempt.leaf;
+        if leaf.types.is_none() && leaf.slice == leaf.window {
+            return Ok(versions);
+        }
+        match self
+            .config
+            .service
+            .one(&statements::own_count(&self.config.key, leaf))
+            .await
+        {
+            Ok(own) => Ok(own),
             Err(error) => Err(self.stop(error.into(), LeafStats::default(), None).await),
         }
     }

@@ -107,16 +107,24 @@ pub fn rows(key: &ExportKey, leaf: &Leaf, columns: &[String]) -> Statement {
     for column in columns {
         let _ = write!(selected, ", `{column}`");
     }
-    let mut rest = String::new();
+    own(key, "analytic", &selected, leaf)
+}
+
+/// How many versions lie in the leaf itself, its slice and its types: the number that failures teach a limit for.
+#[must_use]
+pub fn own_count(key: &ExportKey, leaf: &Leaf) -> Statement {
+    own(key, "count", "count()", leaf)
+}
+
+/// `SELECT {columns}` of the leaf itself.
+fn own(key: &ExportKey, kind: &'static str, columns: &str, leaf: &Leaf) -> Statement {
     let types = match &leaf.types {
         None => None,
         Some(Types::Only(types)) => Some((" AND type IN {types:Array(String)}", types)),
         Some(Types::Except(types)) => Some((" AND type NOT IN {types:Array(String)}", types)),
     };
-    if let Some((condition, _)) = types {
-        rest.push_str(condition);
-    }
-    let statement = build(key, "analytic", &selected, leaf.slice, &leaf.ids, &rest);
+    let rest = types.map_or("", |(condition, _)| condition);
+    let statement = build(key, kind, columns, leaf.slice, &leaf.ids, rest);
     match types {
         Some((_, types)) => statement.param("types", types.as_slice()),
         None => statement,
