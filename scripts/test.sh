@@ -45,7 +45,8 @@ cargo clippy --version >/dev/null 2>&1 || { echo "test: clippy is needed: rustup
 step "formatting" cargo fmt --all --check
 step "the ClickHouse library" sh scripts/clickhouse-library.sh
 step "test services" sh scripts/test-services.sh
-step "release build" cargo build --release --locked --package tracemill-pipeline
+# With the same targets and features as the tests below, so that nothing is compiled twice.
+step "release build" cargo build --release --locked --workspace --all-targets
 step "lints" cargo clippy --locked --workspace --all-targets
 step "documentation" cargo doc --locked --workspace --no-deps
 

@@ -111,7 +111,7 @@ async fn write_leaf(
                     timing: times,
                 })
             }
-            Err(error) => Err(blame(&config, error).await?),
+            Err(error) => Err(blame(&config, job.attempt.waits, error).await?),
         },
         Ok(End::Failed(error)) => {
             writer.abort().await;
@@ -123,7 +123,7 @@ async fn write_leaf(
         }
         Err(error) => {
             writer.abort().await;
-            Err(blame(&config, error).await?)
+            Err(blame(&config, job.attempt.waits, error).await?)
         }
     };
     let result = match written {
@@ -158,10 +158,20 @@ async fn write_steps(writer: &mut LeafWriter, steps: &mut mpsc::UnboundedReceive
     Ok(End::Gone)
 }
 
+/// How often in a row a leaf may find the store out of reach before a probe is asked whether it is the leaf after all.
+const PATIENCE: u32 = 5;
+
 /// Decides whose fault an error is. A store that also fails a trivial request says nothing about the leaf; one that needs
 /// a person ends the task, since smaller leaves would meet the same.
-async fn blame(config: &FilesConfig, error: SinkError) -> Result<LeafError, SinkError> {
+async fn blame(config: &FilesConfig, waits: u32, error: SinkError) -> Result<LeafError, SinkError> {
     let mut error = error;
+    if matches!(error, SinkError::Unreachable { .. }) && waits < PATIENCE {
+        // The store may be back by the time of a probe; that it was away says nothing about the leaf.
+        return Ok(LeafError {
+            is_outage: true,
+            ..LeafError::of(&error)
+        });
+    }
     if error.fault() != Fault::User && !matches!(error, SinkError::Encode { .. }) {
         if let Err(outage) = config.store.probe().await {
             error = outage;

@@ -293,6 +293,9 @@ impl LeafRun<'_> {
             }
             leaf_error = LeafError::of(&outage);
             leaf_error.is_outage = true;
+        } else if is_unreachable(&error) && self.attempt.waits < PATIENCE {
+            // It was away and is back: that says nothing about the leaf.
+            leaf_error.is_outage = true;
         }
         Stop::Leaf {
             error: leaf_error,
@@ -300,6 +303,13 @@ impl LeafRun<'_> {
             job,
         }
     }
+}
+
+/// How often in a row a leaf may find the server out of reach before it is the leaf's own fault after all.
+const PATIENCE: u32 = 5;
+
+fn is_unreachable(error: &SourceError) -> bool {
+    matches!(error, SourceError::Warehouse(error) if error.is_unreachable())
 }
 
 fn micros(since: Instant) -> u64 {
