@@ -11,7 +11,7 @@ use tracemill_operators::outcome::{Attempt, LeafError, Timing};
 use tracemill_operators::progress::{Stage, State};
 use tracemill_operators::split::LeafStats;
 use tracemill_operators::{Budget, Permit};
-use tracemill_warehouse::WarehouseError;
+use tracemill_warehouse::{Statement, WarehouseError};
 
 use super::keys::read_keys;
 use super::read::ReadConfig;
@@ -242,7 +242,10 @@ impl LeafRun<'_> {
         let began = Instant::now();
         let config = self.config;
         let statement = statements::rows(&config.key, &self.attempt.leaf, &config.columns);
-        let statement = config.tuning.apply(statement);
+        let mut statement = config.tuning.apply(statement);
+        if self.attempt.leaf.path.depth() > 0 {
+            statement = small_reads(statement, job.stats.versions);
+        }
         let counter = &config.progress.counters().bytes_read;
         let mut batches = match Batches::open(&config.service, statement, &job.memory, Some(counter)) {
             Ok(batches) => batches,
@@ -307,6 +310,19 @@ impl LeafRun<'_> {
 
 /// How often in a row a leaf may find the server out of reach before it is the leaf's own fault after all.
 const PATIENCE: u32 = 5;
+
+/// The blocks of a leaf that is a part of what failed: the fewer versions it has, the fewer rows are read at a time, down to
+/// a single one, which may be all that fits into a query's memory. Where `PREWHERE` has chosen a row, all rows before it in
+/// its granule are read with it; without, they pass one block at a time.
+fn small_reads(statement: Statement, versions: u64) -> Statement {
+    let statement = statement.setting("max_threads", 1);
+    match versions / 8 {
+        rows @ 0..=64 => statement
+            .setting("max_block_size", rows.max(1))
+            .setting("optimize_move_to_prewhere", 0),
+        _ => statement,
+    }
+}
 
 fn is_unreachable(error: &SourceError) -> bool {
     matches!(error, SourceError::Warehouse(error) if error.is_unreachable())
