@@ -1,4 +1,5 @@
-//! What flows through Tracemill: tables, windows, leaves, manifests and letters.
+//! What flows through Tracemill: events, entities and rows on the way in; tables, windows, leaves, manifests and letters on
+//! the way out.
 //!
 //! Plain data and pure functions over it. Nothing here talks to a server, a disk or a clock, so every
 //! decision that is made in this crate can be tested by a table or a property.
@@ -6,6 +7,7 @@
 pub mod bytesize;
 pub mod export;
 pub mod fault;
+pub mod ingest;
 pub mod leaf;
 pub mod letter;
 pub mod manifest;

@@ -4,6 +4,7 @@ pub mod commit;
 pub mod encode;
 pub mod error;
 pub mod files;
+pub mod rows;
 pub mod store;
 
 pub use error::SinkError;

@@ -1,6 +1,8 @@
 //! Where the data comes from: windows of ClickHouse tables, and the generator of synthetic agent runs.
 
 pub mod error;
+pub mod queue;
+pub mod stored;
 pub mod synth;
 pub mod windows;
 

@@ -1,0 +1,1 @@
+//! The ingestion protocol: events as the Langfuse SDKs send them.

@@ -1,0 +1,1 @@
+//! From the events of an entity to its row.

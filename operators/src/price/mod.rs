@@ -1,0 +1,1 @@
+//! Usage, models, price tiers and cost of an observation.

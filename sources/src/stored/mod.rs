@@ -1,0 +1,1 @@
+//! What ClickHouse already has of the entities that are being written.
