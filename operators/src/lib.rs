@@ -10,6 +10,7 @@ pub mod clock;
 pub mod decode;
 pub mod dedup;
 pub mod epoch;
+pub mod gather;
 pub mod merge;
 pub mod outcome;
 pub mod price;

@@ -17,6 +17,9 @@ pub struct Job {
     /// How its bytes are compressed.
     #[serde(default)]
     pub encoding: Encoding,
+    /// How many bytes it has, as they are stored; 0: not known.
+    #[serde(default)]
+    pub bytes: u64,
     /// When it was received.
     pub received: Millis,
     /// Which client sent it.
@@ -75,4 +78,34 @@ pub enum Access {
     Project,
     /// Scores alone: a public key without its secret.
     Scores,
+}
+
+/// That a raw object says something of an entity: one row of `blob_storage_file_log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// The entity.
+    pub key: super::EntityKey,
+    /// The object's key in the raw store.
+    pub object: Text,
+    /// When it was received.
+    pub received: Millis,
+}
+
+/// What could not be taken in: it becomes a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Whose.
+    pub project: Text,
+    /// The raw object that it is in.
+    pub object: Text,
+    /// When that was received.
+    pub received: Millis,
+    /// Its place among the object's events; `None`: the object itself.
+    pub index: Option<u32>,
+    /// The entity, where it is known: a row that ClickHouse refused.
+    pub entity: Option<super::EntityKey>,
+    /// The event's or span's id; may be empty.
+    pub id: Text,
+    /// Why.
+    pub reason: String,
 }

@@ -1,6 +1,7 @@
 //! From the bytes of a raw object to events: pure, and never all or nothing. What cannot be read is a [`Rejected`] of its own.
 
 pub mod events;
+pub mod flow;
 pub mod json;
 pub mod otlp;
 
