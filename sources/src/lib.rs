@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod queue;
+pub mod raw;
 pub mod stored;
 pub mod synth;
 pub mod windows;

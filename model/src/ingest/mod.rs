@@ -9,6 +9,7 @@
 pub mod entity;
 pub mod event;
 pub mod job;
+pub mod raw_name;
 pub mod row;
 
 use std::sync::Arc;
