@@ -2,6 +2,8 @@
 
 mod digest;
 pub mod flow;
+#[cfg(test)]
+mod flow_tests;
 pub mod hold;
 mod keyed;
 mod patch;
