@@ -70,6 +70,7 @@ where
         tombstones,
         clock,
     } = config;
+    let gauge = Arc::clone(&held.gauge);
     let (steps, asks) = hold(patches, &format!("hold[{name}]"), held);
     let looked = bridge::operator(asks, Pipeline, &format!("lookup[{name}]"), context, lookup);
     let changes = pieces(steps, looked, &format!("pieces[{name}]"));
@@ -78,7 +79,7 @@ where
         .reduce_named(&format!("fold[{name}]"), move |key, group, out| {
             state(&fold, key, group, out)
         });
-    stamp(states.inner, &format!("stamp[{name}]"), clock, tombstones)
+    stamp(states.inner, &format!("stamp[{name}]"), clock, tombstones, gauge)
 }
 
 fn state(fold: &Fold, key: &Keyed, group: &[(&Piece, isize)], out: &mut Vec<(Merged, isize)>) {

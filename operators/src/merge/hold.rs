@@ -77,7 +77,7 @@ pub struct HoldConfig {
     pub gauge: Arc<Held>,
 }
 
-/// What is held.
+/// What is held, and what became of it.
 #[derive(Debug, Default)]
 pub struct Held {
     /// Entities.
@@ -86,6 +86,12 @@ pub struct Held {
     pub bytes: AtomicU64,
     /// Entities that were looked up.
     pub lookups: AtomicU64,
+    /// Rows that were given versions, to be written.
+    pub written: AtomicU64,
+    /// States that were stored already, as they were.
+    pub unchanged: AtomicU64,
+    /// States that were not written since their entity was deleted.
+    pub deleted: AtomicU64,
 }
 
 /// An epoch that is not complete: the right to answer on both outputs, and its patches.

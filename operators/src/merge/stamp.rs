@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
@@ -21,6 +22,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use tracemill_model::Millis;
 use tracemill_model::ingest::Row;
 
+use super::hold::Held;
 use super::piece::Merged;
 use super::tombstones::Tombstones;
 use super::{Keyed, KeyedMap};
@@ -34,12 +36,14 @@ pub fn stamp<'scope>(
     name: &str,
     clock: Clock,
     tombstones: Tombstones,
+    gauge: Arc<Held>,
 ) -> Stream<'scope, Epoch, Vec<Row>> {
     changes.unary_frontier::<CapacityContainerBuilder<Vec<Row>>, _, _, _>(Pipeline, name, |_capability, _info| {
         let mut versions = Versions {
             last: KeyedMap::default(),
             clock,
             tombstones,
+            gauge,
         };
         let mut waiting: BTreeMap<Epoch, Waiting> = BTreeMap::new();
         move |(input, frontier), output| {
@@ -86,6 +90,7 @@ struct Versions {
     last: KeyedMap<Millis>,
     clock: Clock,
     tombstones: Tombstones,
+    gauge: Arc<Held>,
 }
 
 impl Versions {
@@ -97,12 +102,14 @@ impl Versions {
             return;
         };
         if self.tombstones.has_row(&new.row) {
+            self.gauge.deleted.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let known = self.last.get(&key).copied();
         let before = known.unwrap_or(new.floor);
         if known.is_none() && new.is_stored && new.others.is_empty() {
             self.last.insert(key, before);
+            self.gauge.unchanged.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let now = self.clock.now();
@@ -118,6 +125,7 @@ impl Versions {
         let mut row = Arc::unwrap_or_clone(new.row);
         row.set_version(version, now);
         give(row);
+        self.gauge.written.fetch_add(1, Ordering::Relaxed);
         self.last.insert(key, version);
     }
 }
