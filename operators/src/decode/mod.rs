@@ -3,6 +3,7 @@
 pub mod events;
 pub mod json;
 pub mod otlp;
+pub mod walk;
 
 use tracemill_model::ingest::{Event, Text};
 
