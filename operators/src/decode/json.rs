@@ -6,8 +6,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 use tracemill_model::ingest::{Metadata, MetadataValue, Text};
+
+use super::walk::{Cursor, end_of_string};
 
 /// The value without insignificant white space.
 #[must_use]
@@ -43,19 +46,6 @@ fn next_space(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Past the closing quote of the string that opens at `at`.
-fn end_of_string(bytes: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
 /// How deep arrays and objects lie in each other: 0 for a scalar.
 #[must_use]
 pub fn depth(raw: &str) -> usize {
@@ -83,39 +73,88 @@ pub fn depth(raw: &str) -> usize {
 #[must_use]
 pub fn string(raw: &str) -> Option<Text> {
     let inner = raw.trim().strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.contains('\\') {
-        return Some(inner.into());
-    }
-    match serde_json::from_str::<String>(raw) {
-        Ok(text) => Some(text.into()),
-        Err(_) => Some(unescape_lossy(inner).into()),
+    match memchr::memchr(b'\\', inner.as_bytes()) {
+        None => Some(inner.into()),
+        Some(first) => Some(unescape(inner, first).into()),
     }
 }
 
-fn unescape_lossy(inner: &str) -> String {
-    let mut units: Vec<u16> = Vec::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(char) = chars.next() {
-        if char != '\\' {
-            units.extend_from_slice(char.encode_utf16(&mut [0; 2]));
-            continue;
-        }
-        let unit = match chars.next() {
-            Some('n') => u16::from(b'\n'),
-            Some('t') => u16::from(b'\t'),
-            Some('r') => u16::from(b'\r'),
-            Some('b') => 8,
-            Some('f') => 12,
+/// The text without escapes, of which `first` is the place of the first.
+fn unescape(inner: &str, first: usize) -> String {
+    let mut out = String::with_capacity(inner.len());
+    let (mut plain, mut rest) = inner.split_at(first);
+    loop {
+        out.push_str(plain);
+        let mut chars = rest.chars();
+        // The backslash itself.
+        chars.next();
+        match chars.next() {
+            None => return out,
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
             Some('u') => {
-                let digits: String = chars.by_ref().take(4).collect();
-                u16::from_str_radix(&digits, 16).unwrap_or(0xFFFD)
+                let (char, after) = unicode(chars.as_str());
+                out.push(char);
+                chars = after.chars();
             }
-            Some(other) => u16::try_from(u32::from(other)).unwrap_or(0xFFFD),
-            None => break,
-        };
-        units.push(unit);
+            Some(other) => out.push(other),
+        }
+        let after = chars.as_str();
+        let next = memchr::memchr(b'\\', after.as_bytes()).unwrap_or(after.len());
+        (plain, rest) = after.split_at(next);
     }
-    String::from_utf16_lossy(&units)
+}
+
+/// The character of what follows `\u`, which may be two of them, and the rest.
+fn unicode(text: &str) -> (char, &str) {
+    let Some((unit, rest)) = hex(text) else {
+        return (char::REPLACEMENT_CHARACTER, text);
+    };
+    if let Some(char) = char::from_u32(u32::from(unit)) {
+        return (char, rest);
+    }
+    if let Some((low, after)) = rest.strip_prefix("\\u").and_then(hex)
+        && let Some(Ok(char)) = char::decode_utf16([unit, low]).next()
+    {
+        return (char, after);
+    }
+    (char::REPLACEMENT_CHARACTER, rest)
+}
+
+fn hex(text: &str) -> Option<(u16, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u16::from_str_radix(digits, 16).ok()?, rest))
+}
+
+/// A JSON number as a decimal with 28 digits: smaller parts are rounded. `None`: not a number, or too large.
+#[must_use]
+pub fn decimal(raw: &str) -> Option<Decimal> {
+    let (digits, exponent) = match raw.split_once(['e', 'E']) {
+        None => return raw.parse().ok(),
+        Some((digits, exponent)) => (digits, exponent),
+    };
+    let exact: Decimal = digits.parse().ok()?;
+    let is_negative = exponent.starts_with('-');
+    // More than five digits of exponent say the same as five.
+    let exponent = exponent.trim_start_matches(['+', '-']).trim_start_matches('0');
+    let exponent: u32 = exponent.get(..exponent.len().min(5)).map_or(Some(0), |text| {
+        if text.is_empty() { Some(0) } else { text.parse().ok() }
+    })?;
+    if exact.is_zero() {
+        return Some(Decimal::ZERO);
+    }
+    let mut number = exact;
+    for _ in 0..exponent.min(64) {
+        number = if is_negative {
+            number / Decimal::TEN
+        } else {
+            number.checked_mul(Decimal::TEN)?
+        };
+    }
+    Some(number)
 }
 
 /// The text of a column that takes any JSON: a string as it is, other values as compact JSON. `None`: null.
@@ -145,12 +184,51 @@ pub fn metadata(raw: &str) -> Metadata {
     let raw = raw.trim();
     match raw.as_bytes().first() {
         None | Some(b'n') => Metadata::new(),
-        Some(b'{') => entries(raw)
+        Some(b'{') => texts(raw)
+            .unwrap_or_default()
             .into_iter()
-            .map(|(name, value)| (name, metadata_value(value.get())))
+            .map(|(name, value)| (name, metadata_value(value)))
             .collect(),
         Some(_) => vec![("metadata".into(), metadata_value(raw))],
     }
+}
+
+/// The entries of an object as text, in their order, each name once with its last value. `None`: not an object.
+#[must_use]
+pub fn texts(raw: &str) -> Option<Vec<(Text, &str)>> {
+    /// Up to here a look at all names costs less than a map of them.
+    const FEW: usize = 16;
+    let mut cursor = Cursor::new(raw);
+    if !cursor.enter(b'{') {
+        return None;
+    }
+    let mut entries: Vec<(Text, &str)> = Vec::new();
+    let mut places: HashMap<Text, usize> = HashMap::new();
+    while let Some(key) = cursor.key() {
+        let name = string(key).unwrap_or_default();
+        let value = cursor.value();
+        if entries.len() == FEW && places.is_empty() {
+            places = entries
+                .iter()
+                .enumerate()
+                .map(|(place, (name, _))| (name.clone(), place))
+                .collect();
+        }
+        let known = if places.is_empty() {
+            entries.iter().position(|(known, _)| *known == name)
+        } else {
+            places.get(&name).copied()
+        };
+        if let Some(place) = known {
+            entries[place].1 = value;
+            continue;
+        }
+        if !places.is_empty() {
+            places.insert(name.clone(), entries.len());
+        }
+        entries.push((name, value));
+    }
+    Some(entries)
 }
 
 /// The entries of an object in their order, each name once with its last value; nothing for other values.

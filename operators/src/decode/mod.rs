@@ -4,6 +4,7 @@ pub mod events;
 pub mod flow;
 pub mod json;
 pub mod otlp;
+pub mod walk;
 
 use tracemill_model::ingest::{Event, Text};
 
