@@ -165,7 +165,8 @@ impl Runtime {
     }
 }
 
-fn graph_error(failure: &tracemill_operators::bridge::Failure) -> PipelineError {
+/// The error of a graph whose task failed, with the exit code that it asks for.
+pub(crate) fn graph_error(failure: &tracemill_operators::bridge::Failure) -> PipelineError {
     let error = failure.error.as_ref();
     let blame: Option<&dyn Blame> = if let Some(error) = error.downcast_ref::<SinkError>() {
         Some(error)
@@ -226,6 +227,7 @@ impl Drop for Ended<'_> {
     }
 }
 
+/// A worker's thread is gone.
 #[derive(Debug, thiserror::Error)]
 #[error("a worker panicked; see the lines above")]
-struct WorkerPanicked;
+pub(crate) struct WorkerPanicked;

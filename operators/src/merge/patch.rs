@@ -1,30 +1,38 @@
 //! One event with where it comes from, as the merge holds it.
 
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
-use tracemill_model::ingest::{Event, Origin};
+use tracemill_model::Millis;
+use tracemill_model::ingest::{Body, Event, Metadata, MetadataValue, Origin, Rank, Text};
 
-/// A patch of an entity. Its order is that of application: rank, time, creates before updates, then where it comes from.
-/// Patches of the same origin are the same patch, however often its raw object is read.
+/// An event of an entity and its place in the entity's history.
+///
+/// Patches are ordered, and compared for equality, by rank, time, creates before updates, and origin, which is the order
+/// in which they are applied: among equal times what was received later wins. The same origin is the same patch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Patch {
-    /// The event.
+    /// The change.
     pub event: Event,
     /// Where it comes from.
     pub origin: Origin,
 }
 
 impl Patch {
-    fn order(&self) -> impl Ord + '_ {
-        let event = &self.event;
-        (event.rank, event.at, event.kind.is_update(), &self.origin)
+    fn place(&self) -> (Rank, Millis, bool, &Origin) {
+        (
+            self.event.rank,
+            self.event.at,
+            self.event.kind.is_update(),
+            &self.origin,
+        )
     }
 }
 
 impl PartialEq for Patch {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        self.place() == other.place()
     }
 }
 
@@ -38,7 +46,13 @@ impl PartialOrd for Patch {
 
 impl Ord for Patch {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.order().cmp(&other.order())
+        self.place().cmp(&other.place())
+    }
+}
+
+impl Hash for Patch {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
     }
 }
 
@@ -46,6 +60,18 @@ impl Patch {
     /// About how many bytes it holds.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        1000
+        let text = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
+        let metadata = |metadata: &Metadata| -> usize {
+            let value = |value: &MetadataValue| match value {
+                MetadataValue::Text(text) | MetadataValue::Json(text) => text.len(),
+            };
+            metadata.iter().map(|(name, held)| name.len() + value(held) + 48).sum()
+        };
+        let bytes = match &self.event.body {
+            Body::Trace(body) => 600 + text(&body.input) + text(&body.output) + metadata(&body.metadata),
+            Body::Observation(body) => 800 + text(&body.input) + text(&body.output) + metadata(&body.metadata),
+            Body::Score(body) => 500 + metadata(&body.metadata),
+        };
+        bytes as u64
     }
 }

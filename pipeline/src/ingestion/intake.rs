@@ -1,0 +1,90 @@
+//! Behind the HTTP face: one raw object, then one job, then the answer.
+//!
+//! *Invariants.* When [`Intake::take`](tracemill_web::Intake::take) has returned, the object and its job are durable. An
+//! object without a job, of a request whose client went away or whose job could not be added, is never read: the client
+//! sends the same events again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tracemill_model::Blame;
+use tracemill_model::ingest::raw_name;
+use tracemill_model::ingest::{EntityKind, Job, Text};
+use tracemill_sinks::store::Store;
+use tracemill_sources::queue::{self, Producer, Queue, State, Work};
+use tracemill_web::intake::{Deletion, Intake, IntakeError, Raw, Readiness};
+
+/// What stores and enqueues.
+#[derive(Debug)]
+pub struct RawIntake<Q> {
+    /// Where raw objects go.
+    pub store: Store,
+    /// What their paths begin with.
+    pub prefix: Text,
+    /// Where jobs go.
+    pub queue: Arc<Q>,
+}
+
+#[async_trait]
+impl<Q: Producer + Queue + 'static> Intake for RawIntake<Q> {
+    async fn take(&self, raw: Raw) -> Result<(), IntakeError> {
+        let Raw {
+            project,
+            form,
+            encoding,
+            bytes,
+            sdk,
+            access,
+            received,
+        } = raw;
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let path = raw_name::path(&self.prefix, &project, received, &id, form, encoding, &sdk);
+        let job = Job {
+            project,
+            object: path.as_str().into(),
+            form,
+            encoding,
+            bytes: bytes.len() as u64,
+            received,
+            sdk,
+            access,
+        };
+        self.store.put(&path, bytes).await.map_err(|error| away(&error))?;
+        self.queue.add(&[job]).await.map_err(|error| away(&error))
+    }
+
+    async fn delete(&self, deletion: Deletion) -> Result<(), IntakeError> {
+        let Deletion {
+            project,
+            kind,
+            ids,
+            requested: _,
+        } = deletion;
+        let deletion = match kind {
+            EntityKind::Score => queue::Deletion::Scores { project, ids },
+            EntityKind::Trace | EntityKind::Observation => queue::Deletion::Traces { project, ids },
+        };
+        let work = [Work::Delete(deletion)];
+        self.queue
+            .add_work(&work, Duration::ZERO)
+            .await
+            .map_err(|error| away(&error))
+    }
+
+    fn ready(&self) -> Readiness {
+        match self.queue.state() {
+            State::Ready => Readiness::Ready,
+            State::Away { .. } => Readiness::Not("queue_away"),
+            State::Closed => Readiness::Not("stopping"),
+        }
+    }
+}
+
+/// Whatever the store or the queue say, the client may send it again: nothing of the request is at fault.
+fn away<E: Blame + std::fmt::Display>(error: &E) -> IntakeError {
+    IntakeError::Unavailable {
+        reason: error.to_string(),
+        retry_after: None,
+    }
+}

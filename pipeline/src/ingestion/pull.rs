@@ -1,0 +1,277 @@
+//! The task beside the source of an ingestion graph: jobs become epochs, and epochs that are durable are acknowledged.
+//!
+//! ```text
+//!   queue ──► pull ──► epochs 0, 1, 2 ...        durable frontier ──► acknowledge
+//! ```
+//!
+//! *Invariants.* A job is acknowledged when the durable frontier has passed its epoch, and never before. At most
+//! `in_flight` epochs are open, and the bytes of all of them are permits of the graph's budget. Between the beginnings of
+//! two epochs that are not full lies the batch's age: a lonely job waits for nothing, a trickle makes few epochs.
+//!
+//! *On error.* A queue that is away is waited for. What cannot be understood fails in the queue with its reason.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracemill_model::Blame;
+use tracemill_operators::bridge::{Emitter, Frontier};
+use tracemill_operators::clock::backoff;
+use tracemill_operators::{Budget, Epoch, Permit};
+use tracemill_sources::queue::{Deletion, JobHandle, Pulled, Queue, QueueError, Work};
+
+use crate::PipelineError;
+
+/// How jobs become epochs.
+#[derive(Debug, Clone)]
+pub struct Batching {
+    /// An epoch of so many bytes of raw objects is full.
+    pub bytes: u64,
+    /// An epoch of so many jobs is full.
+    pub jobs: usize,
+    /// How long after the last one an epoch that is not full waits.
+    pub age: Duration,
+    /// How many epochs may be open.
+    pub in_flight: usize,
+}
+
+/// What an epoch's bytes take in memory, as a multiple of its raw objects: their bytes, the texts of the patches, and the
+/// encoded rows.
+const BYTES_TIMES: u64 = 4;
+
+/// What an object takes whose job does not say its size.
+const UNKNOWN_BYTES: u64 = 256 << 10;
+
+/// A deletion that waits for its turn.
+pub type Deletions = mpsc::UnboundedSender<(JobHandle, Deletion)>;
+
+/// The puller of one graph.
+#[derive(Debug)]
+pub struct Puller {
+    /// Where jobs come from.
+    pub queue: Arc<dyn Queue>,
+    /// How they are batched.
+    pub batching: Batching,
+    /// Whose permits epochs are.
+    pub memory: Budget,
+    /// What is durable.
+    pub durable: watch::Receiver<Frontier>,
+    /// Becomes true when no more jobs are to be pulled.
+    pub draining: watch::Receiver<bool>,
+    /// Where deletions go.
+    pub deletions: Deletions,
+    /// What was done.
+    pub figures: Arc<PullFigures>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct PullFigures {
+    /// The number of the next epoch.
+    pub epochs: AtomicU64,
+    /// Jobs that were pulled.
+    pub pulled: AtomicU64,
+    /// Jobs that were acknowledged.
+    pub acknowledged: AtomicU64,
+    /// Jobs that failed for good.
+    pub failed: AtomicU64,
+    /// Epochs that are open.
+    pub open: AtomicU64,
+}
+
+/// Jobs that were pulled together.
+struct Batch {
+    jobs: Vec<Pulled>,
+    permit: Permit,
+}
+
+struct Open {
+    handles: Vec<JobHandle>,
+    _permit: Permit,
+}
+
+type Collecting = BoxFuture<'static, Result<Option<Batch>, QueueError>>;
+
+impl Puller {
+    /// Runs until it is told to drain and everything is acknowledged.
+    ///
+    /// # Errors
+    /// What waiting does not mend, of the queue.
+    pub async fn run(mut self, emitter: Emitter<Work>) -> Result<(), PipelineError> {
+        let mut open: BTreeMap<u64, Open> = BTreeMap::new();
+        let mut collecting: Option<Collecting> = None;
+        let mut last = None;
+        loop {
+            let is_draining = *self.draining.borrow();
+            if is_draining && collecting.is_none() && open.is_empty() {
+                emitter.close();
+                return Ok(());
+            }
+            if collecting.is_none() && !is_draining && open.len() < self.batching.in_flight.max(1) {
+                collecting = Some(self.collect(last));
+            }
+            tokio::select! {
+                biased;
+                changed = self.durable.changed() => {
+                    if changed.is_err() {
+                        // The graph is gone: what is open is pulled again.
+                        emitter.close();
+                        return Ok(());
+                    }
+                    self.acknowledge(&mut open).await;
+                }
+                batch = poll(&mut collecting) => {
+                    collecting = None;
+                    if let Some(batch) = batch? {
+                        last = Some(Instant::now());
+                        self.dispatch(batch, &emitter, &mut open).await;
+                    }
+                }
+                _ = self.draining.changed(), if !is_draining => {}
+            }
+            self.figures.open.store(open.len() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The jobs of the next epoch; `None`: it is time to stop.
+    fn collect(&self, last: Option<Instant>) -> Collecting {
+        let (queue, batching) = (Arc::clone(&self.queue), self.batching.clone());
+        let (memory, draining) = (self.memory.clone(), self.draining.clone());
+        Box::pin(async move {
+            const LOOK: Duration = Duration::from_millis(500);
+            let mut jobs = loop {
+                let jobs = queue.pull(batching.jobs, LOOK).await?;
+                if !jobs.is_empty() {
+                    break jobs;
+                }
+                if *draining.borrow() {
+                    return Ok(None);
+                }
+            };
+            let due = last.map_or_else(Instant::now, |last| last + batching.age);
+            let mut bytes = size(&jobs);
+            while bytes < batching.bytes && jobs.len() < batching.jobs && !*draining.borrow() {
+                let left = due.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                let more = queue.pull(batching.jobs - jobs.len(), left).await?;
+                bytes += size(&more);
+                jobs.extend(more);
+            }
+            let permit = memory.acquire(bytes.saturating_mul(BYTES_TIMES)).await;
+            Ok(Some(Batch { jobs, permit }))
+        })
+    }
+
+    async fn dispatch(&self, batch: Batch, emitter: &Emitter<Work>, open: &mut BTreeMap<u64, Open>) {
+        let Batch { jobs, permit } = batch;
+        self.figures.pulled.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+        let number = self.figures.epochs.fetch_add(1, Ordering::Relaxed);
+        let epoch = Epoch::of_window(number);
+        let mut handles = Vec::with_capacity(jobs.len());
+        for Pulled { id, job, queue, .. } in jobs {
+            match job {
+                Work::Take(_) | Work::Entity(_) => {
+                    handles.push(id);
+                    emitter.give(epoch, job);
+                }
+                Work::Delete(deletion) => {
+                    // The deleter lives as long as the graph; without it the job is pulled again.
+                    let _ = self.deletions.send((id, deletion));
+                }
+                Work::Row { table, .. } => {
+                    let reason = format!("rows of {table} as such are not taken");
+                    self.fail(id, &queue, &reason).await;
+                }
+                Work::Unsupported { name, .. } => {
+                    self.fail(id, &queue, &format!("jobs of the name {name} are not supported")).await;
+                }
+                Work::Broken { reason } => self.fail(id, &queue, &reason).await,
+            }
+        }
+        emitter.advance(Epoch::of_window(number + 1));
+        open.insert(
+            number,
+            Open {
+                handles,
+                _permit: permit,
+            },
+        );
+    }
+
+    /// Acknowledges the epochs that the durable frontier has passed.
+    async fn acknowledge(&self, open: &mut BTreeMap<u64, Open>) {
+        let frontier = *self.durable.borrow();
+        let mut handles = Vec::new();
+        while let Some(entry) = open.first_entry() {
+            if !frontier.passed_window(*entry.key()) {
+                break;
+            }
+            handles.append(&mut entry.remove().handles);
+        }
+        if handles.is_empty() {
+            return;
+        }
+        let done = patiently("acknowledge", || self.queue.done(&handles)).await;
+        self.figures
+            .acknowledged
+            .fetch_add(handles.len() as u64, Ordering::Relaxed);
+        if let Some(done) = done
+            && !done.lost.is_empty()
+        {
+            tracing::warn!(jobs = done.lost.len(), "job_locks_lost");
+        }
+    }
+
+    async fn fail(&self, id: JobHandle, queue: &str, reason: &str) {
+        tracing::error!(queue, reason, "job_failed");
+        self.figures.failed.fetch_add(1, Ordering::Relaxed);
+        patiently("fail", || self.queue.fail(id, reason)).await;
+    }
+}
+
+fn size(jobs: &[Pulled]) -> u64 {
+    let bytes = |work: &Work| match work {
+        Work::Take(job) if job.bytes > 0 => job.bytes,
+        Work::Take(_) | Work::Entity(_) => UNKNOWN_BYTES,
+        _ => 0,
+    };
+    jobs.iter().map(|pulled| bytes(&pulled.job)).sum()
+}
+
+/// Repeats until the queue answers. `None`: it never will; the job's lock runs out, and it is done again.
+pub(super) async fn patiently<T, F, Fut>(what: &str, mut attempt: F) -> Option<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, QueueError>>,
+{
+    let mut tries = 0;
+    loop {
+        match attempt().await {
+            Ok(answer) => return Some(answer),
+            Err(error) if error.is_transient() => {
+                tries += 1;
+                let wait = backoff(tries);
+                tracing::warn!(what, tries, wait_ms = wait.as_millis(), error = %error, "queue_away");
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) => {
+                tracing::error!(what, error = %error, "queue_failed");
+                return None;
+            }
+        }
+    }
+}
+
+/// Polls what may not be there.
+async fn poll(collecting: &mut Option<Collecting>) -> Result<Option<Batch>, QueueError> {
+    match collecting {
+        Some(collecting) => collecting.await,
+        None => std::future::pending().await,
+    }
+}
