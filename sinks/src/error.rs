@@ -4,6 +4,7 @@
 //! there is one, the path below its prefix.
 
 use tracemill_model::{Blame, Fault};
+use tracemill_warehouse::WarehouseError;
 
 /// An error of this crate.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -192,6 +193,36 @@ pub enum SinkError {
         /// What is missing.
         reason: String,
     },
+    /// An object among the letters is none.
+    #[error("{path:?} is no letter: {reason}")]
+    Letter {
+        /// The path below the store's prefix.
+        path: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// ClickHouse, where it was asked for a deletion.
+    #[error("{reason}")]
+    Warehouse {
+        /// What it said.
+        reason: String,
+        /// Whose fault.
+        fault: Fault,
+        /// Whether it may succeed later.
+        is_transient: bool,
+        /// The kind of error.
+        kind: &'static str,
+        /// What a person can do.
+        hint: Option<String>,
+    },
+    /// A raw object that a deletion has to take events out of cannot be read.
+    #[error("cannot take deleted events out of {path:?}: {reason}")]
+    Redact {
+        /// The object.
+        path: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// Anything else that a store said.
     #[error("store {store} failed at {path:?}: {reason}")]
     Store {
@@ -209,12 +240,16 @@ impl Blame for SinkError {
         match self {
             Self::Encode { .. } | Self::BadPath { .. } | Self::Tree { .. } => Fault::Bug,
             Self::Unreachable { .. } | Self::Store { .. } | Self::ReadBack { .. } => Fault::Remote,
+            Self::Warehouse { fault, .. } => *fault,
             _ => Fault::User,
         }
     }
 
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        match self {
+            Self::Warehouse { is_transient, .. } => *is_transient,
+            _ => matches!(self, Self::Unreachable { .. }),
+        }
     }
 
     fn kind(&self) -> &'static str {
@@ -238,6 +273,9 @@ impl Blame for SinkError {
             Self::Conflict { .. } => "conflict",
             Self::Stuck { .. } => "stuck",
             Self::Tree { .. } => "tree",
+            Self::Letter { .. } => "letter",
+            Self::Warehouse { kind, .. } => kind,
+            Self::Redact { .. } => "redact",
             Self::Store { .. } => "store",
         }
     }
@@ -251,6 +289,9 @@ impl Blame for SinkError {
             | Self::ReadBack { .. } => {
                 return None;
             }
+            Self::Warehouse { hint, .. } => return hint.clone(),
+            Self::Letter { .. } => "move the object away; what it was about can be replayed from its raw object",
+            Self::Redact { .. } => "move the raw object away if it is of no use, then let the deletion run again",
             Self::StoreConfig { remedy, .. } => remedy.as_str(),
             Self::Unreachable { credentials: true, .. } => {
                 "no credentials were given, so the machine's identity service was asked, and it did not answer: \
@@ -286,6 +327,18 @@ impl Blame for SinkError {
             Self::TooLarge { .. } => "the object is not what Tracemill writes there; move it away",
         };
         Some(hint.to_owned())
+    }
+}
+
+impl From<WarehouseError> for SinkError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse {
+            fault: error.fault(),
+            is_transient: error.is_transient(),
+            kind: error.kind(),
+            hint: error.hint(),
+            reason: error.to_string(),
+        }
     }
 }
 

@@ -22,6 +22,51 @@ pub struct Code {
 /// `memory_limit` where the server's tracker chose the query among others, rather than the query's own limit.
 pub const OVERCOMMIT: &str = "overcommit";
 
+/// What an error of an insert means for its batch. Nothing is ever dropped: the worst that happens to a row is a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnInsert {
+    /// The server has trouble, whatever the batch: wait, and try the same again, without end.
+    Wait,
+    /// The server asks for fewer inserts: wait longer, and try the same again.
+    SlowDown,
+    /// Too much at once: wait, and try in halves.
+    Halve,
+    /// It is not known whether the rows are in: look for them, and send those that are missing.
+    Verify,
+    /// A row is refused: find it by halving, without waiting.
+    Bisect,
+    /// Nobody knows. Found by halving too, but a single row is given up only when others got in meanwhile, or after many
+    /// attempts.
+    Suspect,
+    /// A person must change something: wait, and say so loudly.
+    Hold,
+}
+
+/// What a code means for an insert's batch.
+#[must_use]
+pub fn on_insert(number: u32, message: &str) -> OnInsert {
+    match number {
+        // The same number as too many parts, but it is the batch that is spread over too many months.
+        252 if message.contains("partitions for single INSERT") => OnInsert::Halve,
+        // The server's own clock or network gave up; what it had written stays.
+        209 | 210 | 319 => OnInsert::Verify,
+        252 | 202 | 745 | 201 => OnInsert::SlowDown,
+        241 | 173 | 159 | 160 | 158 | 307 | 396 | 131 | 743 => OnInsert::Halve,
+        // Values that a column or a constraint does not take.
+        6 | 26 | 27 | 33 | 38 | 41 | 53 | 69 | 70 | 72 | 117 | 128 | 190 | 321 | 349 | 407 | 469 | 636 => {
+            OnInsert::Bisect
+        }
+        _ => {
+            let code = lookup(number);
+            match code.fault {
+                Fault::User => OnInsert::Hold,
+                _ if code.transient => OnInsert::Wait,
+                Fault::Bug | Fault::Remote => OnInsert::Suspect,
+            }
+        }
+    }
+}
+
 const UNLISTED: Code = Code {
     number: 0,
     kind: "server_error",
@@ -101,6 +146,13 @@ const CODES: &[Code] = &[
     overload(76, "server_disk"),
     overload(499, "object_storage"),
     overload(40, "checksum"),
+    overload(236, "shutting_down"),
+    overload(733, "read_only_table"),
+    overload(286, "no_quorum"),
+    overload(285, "no_quorum"),
+    overload(305, "too_many_queries"),
+    overload(473, "server_lock"),
+    overload(668, "server_starting"),
     // What a person must change.
     user(516, "wrong_credentials", LOGIN),
     user(192, "wrong_credentials", LOGIN),
@@ -127,6 +179,14 @@ const CODES: &[Code] = &[
     user(10, "unknown_column", MIGRATE),
     user(70, "type_mismatch", MIGRATE),
     user(53, "type_mismatch", MIGRATE),
+    user(44, "unknown_column", MIGRATE),
+    user(8, "unknown_column", MIGRATE),
+    user(20, "unknown_column", MIGRATE),
+    user(
+        218,
+        "table_dropped",
+        "the table is being dropped: run `tracemill migrate` to make it again",
+    ),
     user(57, "table_exists", ""),
     user(
         701,
@@ -162,6 +222,11 @@ const CODES: &[Code] = &[
     bug(131, "too_much_data"),
     bug(349, "bad_data"),
     bug(636, "bad_data"),
+    bug(128, "bad_data"),
+    bug(190, "bad_data"),
+    bug(321, "bad_data"),
+    bug(407, "bad_data"),
+    bug(469, "violated_constraint"),
     // What we sent is not right.
     bug(62, "syntax"),
     bug(36, "bad_argument"),
@@ -229,6 +294,48 @@ mod tests {
             (123_456, "", "server_error"),
         ] {
             assert_eq!(kind(number, message), expected);
+        }
+    }
+
+    #[test]
+    fn every_error_of_an_insert_has_one_outcome() {
+        use OnInsert::{Bisect, Halve, Hold, SlowDown, Suspect, Verify, Wait};
+        for (number, message, expected) in [
+            (241, "memory limit exceeded", Halve),
+            (159, "Timeout exceeded", Halve),
+            (252, "Too many parts (3000)", SlowDown),
+            (
+                252,
+                "Too many partitions for single INSERT block (more than 100)",
+                Halve,
+            ),
+            (202, "Too many simultaneous queries", SlowDown),
+            (209, "", Verify),
+            (210, "", Verify),
+            (319, "", Verify),
+            (242, "Table is in readonly mode", Wait),
+            (225, "", Wait),
+            (999, "", Wait),
+            (243, "", Wait),
+            (499, "", Wait),
+            (394, "", Wait),
+            (236, "", Wait),
+            (27, "", Bisect),
+            (53, "", Bisect),
+            (69, "", Bisect),
+            (117, "", Bisect),
+            (469, "", Bisect),
+            (516, "", Hold),
+            (497, "", Hold),
+            (60, "", Hold),
+            (16, "", Hold),
+            (81, "", Hold),
+            (164, "", Hold),
+            (49, "", Suspect),
+            (1001, "", Suspect),
+            (123_456, "", Suspect),
+        ] {
+            assert_eq!(on_insert(number, message), expected, "{number} {message}");
         }
     }
 }

@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use tracemill_model::{Blame, Fault};
 
+use crate::codes::{self, OnInsert};
+use crate::message;
 use crate::secret::{Secret, scrub};
-use crate::{codes, message};
+
+/// How the reason begins where something else answered in ClickHouse's place.
+const NOT_CLICKHOUSE: &str = "the answer is not clickhouse's";
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +116,21 @@ impl WarehouseError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// What it means for the batch, where it is the error of an insert.
+    #[must_use]
+    pub fn on_insert(&self) -> OnInsert {
+        match self {
+            Self::Server { code, message, .. } => codes::on_insert(*code, message),
+            // A proxy that gives up does not know what the server did with the body that it had passed on.
+            Self::Unreachable { reason, .. } if reason.starts_with(NOT_CLICKHOUSE) => OnInsert::Verify,
+            Self::Unreachable { .. } | Self::Engine { .. } => OnInsert::Wait,
+            Self::Cut { .. } | Self::Timeout { .. } | Self::Answer { .. } => OnInsert::Verify,
+            Self::Config { .. } | Self::NoEngine { .. } | Self::FolderInUse { .. } | Self::File { .. } => {
+                OnInsert::Hold
+            }
+        }
     }
 
     /// The reference's four names for logs and metrics: `MEMORY_LIMIT`, `OVERCOMMIT`, `TIMEOUT`, `UNKNOWN`.
@@ -235,10 +254,7 @@ impl ErrorContext {
             let short: String = line.chars().take(200).collect();
             WarehouseError::Unreachable {
                 host: self.host.clone(),
-                reason: format!(
-                    "the answer is not clickhouse's: {}",
-                    scrub(&short, self.secret.as_ref())
-                ),
+                reason: format!("{NOT_CLICKHOUSE}: {}", scrub(&short, self.secret.as_ref())),
             }
         })
     }

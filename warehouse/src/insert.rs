@@ -37,6 +37,18 @@ impl Insert {
         }
     }
 
+    /// A setting for this insert alone, before its first piece.
+    ///
+    /// # Panics
+    /// After the first piece.
+    #[must_use]
+    pub fn setting(self, name: &str, value: impl std::fmt::Display) -> Self {
+        Self {
+            request: self.request.with_setting(name, value.to_string()),
+            ..self
+        }
+    }
+
     /// Sends a piece of the body, of any size. Waits while the server is busy with earlier ones: at most two pieces are on
     /// their way.
     ///

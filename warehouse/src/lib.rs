@@ -6,6 +6,7 @@
 //! fault it is and whether the same attempt may succeed later.
 
 pub mod address;
+pub mod chunks;
 pub mod codes;
 pub mod embedded;
 pub mod error;
@@ -20,7 +21,9 @@ pub mod service;
 pub mod statement;
 pub mod stream;
 pub mod tables;
+pub mod tombstones;
 
+pub use codes::OnInsert;
 pub use embedded::Embedded;
 pub use error::WarehouseError;
 pub use insert::Insert;

@@ -10,6 +10,7 @@ use crate::error::WarehouseError;
 use crate::service::Service;
 use crate::statement::{Comment, Statement};
 use crate::tables::{ActualColumn, ActualTable, DEFINITIONS, Finding, Form, Severity, compare, create_sql};
+use crate::tombstones;
 
 /// One step. Numbers only grow; a step that was published never changes.
 struct Step {
@@ -18,16 +19,26 @@ struct Step {
     statements: fn(&Form) -> Vec<String>,
 }
 
-const STEPS: &[Step] = &[Step {
-    version: 1,
-    name: "traces, observations, scores, blob_storage_file_log",
-    statements: |form| {
-        DEFINITIONS
-            .iter()
-            .map(|definition| create_sql(definition, form))
-            .collect()
+const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "traces, observations, scores, blob_storage_file_log",
+        statements: |form| {
+            DEFINITIONS
+                .iter()
+                .map(|definition| create_sql(definition, form))
+                .collect()
+        },
     },
-}];
+    Step {
+        version: 2,
+        name: "tracemill_tombstones",
+        statements: |form| {
+            let engine = form.engine("ReplacingMergeTree", "deleted_at");
+            vec![tombstones::create_sql(&form.on_cluster(), &engine)]
+        },
+    },
+];
 
 /// How to migrate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -217,7 +228,7 @@ mod tests {
             dry_run: false,
         };
         let script = script(&options);
-        assert_eq!(script.len(), 1 + DEFINITIONS.len());
+        assert_eq!(script.len(), 2 + DEFINITIONS.len());
         for sql in script {
             assert!(
                 sql.contains(" ON CLUSTER `c`") && sql.contains("ENGINE = Replicated"),

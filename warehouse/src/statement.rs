@@ -51,6 +51,9 @@ pub struct Comment {
     /// How: `analytic`, `keys`, `reconcile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Cow<'static, str>>,
+    /// Which operation: `writeToClickhouse`.
+    #[serde(rename = "operation_name", skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Cow<'static, str>>,
     /// Whose rows.
     #[serde(rename = "projectId", skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
@@ -73,7 +76,21 @@ impl Comment {
             feature: "blobstorage".into(),
             about: Some(table.singular().into()),
             kind: Some("analytic".into()),
+            operation: None,
             project_id: Some(project.to_string()),
+        }
+    }
+
+    /// The comment of ingestion's queries, spelled as the reference does: `table` may be any, `operation` is
+    /// `writeToClickhouse` for an insert.
+    #[must_use]
+    pub fn ingestion(table: &'static str, operation: &'static str, project: Option<&str>) -> Self {
+        Self {
+            feature: "ingestion".into(),
+            about: Some(table.into()),
+            kind: None,
+            operation: Some(operation.into()),
+            project_id: project.map(str::to_owned),
         }
     }
 
