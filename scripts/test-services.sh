@@ -1,13 +1,16 @@
 #!/bin/sh
 # Installs what the tests run beside our own code, once, into the cache folder:
 #   $TRACEMILL_CACHE, else $XDG_CACHE_HOME/tracemill, else ~/.cache/tracemill
-# below services/: node/ (Azurite, from npm) and python/ (moto, and the readers of exported files, from PyPI).
-# Needs python3 with pip, node and npm. Versions are pinned by tests/servers/package-lock.json and the requirements.txt
-# of tests/servers and tests/python. Does nothing when these have not changed since the last run.
+# below services/: node/ (Azurite, from npm), python/ (moto, and the readers of exported files, from PyPI), bullmq/ (BullMQ 5
+# and 6, from npm) and redis/ (a link to redis-server where there is one, else Debian's package).
+# Needs python3 with pip, node and npm. Versions are pinned by the package-lock.json of tests/servers and tests/node/bullmq,
+# and the requirements.txt of tests/servers and tests/python. Does nothing when these have not changed since the last run.
 #
-#   scripts/test-services.sh          install both
+#   scripts/test-services.sh          install all
 #   scripts/test-services.sh python   one of them
 #   scripts/test-services.sh node
+#   scripts/test-services.sh bullmq
+#   scripts/test-services.sh redis
 set -eu
 
 die() {
@@ -69,29 +72,63 @@ install_python() {
     switch python "$folder"
 }
 
-install_node() {
+# npm packages of one folder of the tests.
+install_npm() { # name folder
     command -v npm >/dev/null || die "npm is needed (with node 20 or newer)"
-    folder=$services/node-$(digest "$root/tests/servers/package.json" "$root/tests/servers/package-lock.json")
+    folder=$services/$1-$(digest "$root/$2/package.json" "$root/$2/package-lock.json")
     if [ -e "$folder/.complete" ]; then
-        switch node "$folder"
+        switch "$1" "$folder"
         return
     fi
     echo "test-services: installing npm packages into $folder" >&2
     rm -rf "$folder"
     mkdir -p "$folder"
-    cp "$root/tests/servers/package.json" "$root/tests/servers/package-lock.json" "$folder/"
+    cp "$root/$2/package.json" "$root/$2/package-lock.json" "$folder/"
     (cd "$folder" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 || die "npm failed"
     touch "$folder/.complete"
-    switch node "$folder"
+    switch "$1" "$folder"
+}
+
+# Redis 7 as the distribution has it. Without one installed, Debian's packages are unpacked into the cache: no root needed.
+install_redis() {
+    if [ -e "$services/redis/.complete" ]; then
+        return
+    fi
+    folder=$services/redis-7
+    rm -rf "$folder"
+    mkdir -p "$folder/bin" "$folder/packages"
+    if found=$(command -v redis-server); then
+        ln -s "$found" "$folder/bin/redis-server"
+    else
+        command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || die "redis-server is needed: install Redis 7"
+        echo "test-services: unpacking redis-server into $folder" >&2
+        (cd "$folder/packages" && apt-get download -qq redis-tools redis-server libjemalloc2 liblzf1 libatomic1) >&2 ||
+            die "apt-get cannot download redis-server; run apt-get update, or install Redis 7"
+        for package in "$folder"/packages/*.deb; do
+            dpkg-deb -x "$package" "$folder/root"
+        done
+        rm -rf "$folder/packages"
+        libraries=$(dirname "$(find "$folder/root/usr/lib" -name 'libjemalloc.so*' | head -n 1)")
+        printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "'$libraries'" "'$folder/root/usr/bin/redis-server'" \
+            >"$folder/bin/redis-server"
+        chmod +x "$folder/bin/redis-server"
+    fi
+    "$folder/bin/redis-server" --version >&2 || die "redis-server does not start; see above"
+    touch "$folder/.complete"
+    switch redis "$folder"
 }
 
 case "${1:-all}" in
     all)
         install_python
-        install_node
+        install_npm node tests/servers
+        install_npm bullmq tests/node/bullmq
+        install_redis
         ;;
     python) install_python ;;
-    node) install_node ;;
-    *) die "unknown part $1: python or node" ;;
+    node) install_npm node tests/servers ;;
+    bullmq) install_npm bullmq tests/node/bullmq ;;
+    redis) install_redis ;;
+    *) die "unknown part $1: python, node, bullmq or redis" ;;
 esac
 echo "$services"

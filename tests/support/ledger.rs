@@ -12,6 +12,15 @@ use serde_json::Value;
 /// It is not there.
 #[must_use]
 pub fn python() -> PathBuf {
+    service("python/bin/python")
+}
+
+/// What scripts/test-services.sh installed at that path.
+///
+/// # Panics
+/// It is not there.
+#[must_use]
+pub fn service(path: &str) -> PathBuf {
     let var = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -21,13 +30,13 @@ pub fn python() -> PathBuf {
         .or_else(|| Some(var("XDG_CACHE_HOME")?.join("tracemill")))
         .or_else(|| Some(var("HOME")?.join(".cache/tracemill")))
         .expect("HOME is set");
-    let python = cache.join("services/python/bin/python");
+    let service = cache.join("services").join(path);
     assert!(
-        python.exists(),
+        service.exists(),
         "{} is not there: run scripts/test-services.sh first",
-        python.display()
+        service.display()
     );
-    python
+    service
 }
 
 /// A file of `tests/`.

@@ -1,5 +1,6 @@
 //! Whole-system tests: the release binary, a real ClickHouse, real files, and the ledger as the truth.
 
+mod bullmq;
 mod common;
 mod crash;
 mod faults;

@@ -56,6 +56,16 @@ impl Row {
         }
     }
 
+    /// When it was last written.
+    #[must_use]
+    pub const fn updated_at(&self) -> Millis {
+        match self {
+            Self::Trace(row) => row.updated_at,
+            Self::Observation(row) => row.updated_at,
+            Self::Score(row) => row.updated_at,
+        }
+    }
+
     /// Sets its version, and the time of its change.
     pub fn set_version(&mut self, event_ts: Millis, updated_at: Millis) {
         let (version, updated) = match self {

@@ -118,7 +118,7 @@ impl Versions {
         let buried = version.plus(-1);
         let moved = old.as_ref().filter(|old| old.row.place() != new.row.place());
         for left in moved.map(|old| &*old.row).into_iter().chain(new.others.iter()) {
-            if left.place() != new.row.place() && (!left.is_deleted() || moved.is_some()) {
+            if left.place() != new.row.place() {
                 give(tombstone(left, buried, now));
             }
         }

@@ -8,9 +8,11 @@
 //! run again writes its letters again, and adds none. The raw object is not part of a letter; it stays where it is.
 
 mod letter;
+mod task;
 mod walk;
 
 pub use letter::{Letter, LetterState, Subject};
+pub use task::{LettersTask, letters};
 pub use walk::{Filed, Filter, Walk};
 
 use bytes::Bytes;

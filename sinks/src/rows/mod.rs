@@ -12,6 +12,7 @@ mod binary;
 pub mod encode;
 mod plan;
 mod state;
+pub mod task;
 mod verify;
 mod writer;
 

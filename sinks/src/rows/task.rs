@@ -22,7 +22,7 @@ use crate::SinkError;
 #[derive(Debug, Clone)]
 pub struct InsertConfig {
     /// Writes batches.
-    pub writer: Writer,
+    pub writer: std::sync::Arc<Writer>,
     /// A batch of so many bytes is full.
     pub bytes: usize,
     /// How long after the last insert of its table a batch that is not full waits.
@@ -115,7 +115,7 @@ pub async fn insert<I: Insertable>(
     loop {
         for table in tables.values_mut() {
             if let Some((batch, tickets)) = table.ready(&config, !is_open) {
-                let writer = config.writer.clone();
+                let writer = std::sync::Arc::clone(&config.writer);
                 let name = batch.table();
                 running.push(Box::pin(async move {
                     let written = writer.write(&batch).await;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+pub(crate) use fetch::patiently;
 pub use fetch::{FetchConfig, fetch, files_of};
 use tracemill_model::Millis;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tracemill_model::Millis;
 use tracemill_model::ingest::raw_name::job_of;
 use tracemill_model::ingest::{EntityKey, Text};
 use tracemill_operators::bridge::{Command, Commands, Replies};
@@ -20,7 +21,7 @@ use tracemill_operators::merge::hold::{Ask, Wanted};
 use tracemill_operators::merge::piece::Stored as Known;
 use tracemill_operators::merge::pieces::Looked;
 use tracemill_operators::merge::{Keyed, Patch, Tombstones};
-use tracemill_warehouse::Service;
+use tracemill_warehouse::{Service, tombstones};
 
 use super::{Stored, history, lookup};
 use crate::SourceError;
@@ -49,7 +50,9 @@ pub struct AnswerConfig {
 
 impl std::fmt::Debug for AnswerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AnswerConfig").field("history", &self.history).finish_non_exhaustive()
+        f.debug_struct("AnswerConfig")
+            .field("history", &self.history)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,7 +103,10 @@ pub async fn answer(
 async fn one(ask: Ask, config: &AnswerConfig) -> Vec<Looked> {
     config.figures.asks.fetch_add(1, Ordering::Relaxed);
     let keys: Vec<EntityKey> = ask.keys.iter().map(|(keyed, _)| keyed.key.clone()).collect();
-    let deleted = repeated("tombstones", || super::tombstones_of(&config.service, &keys)).await;
+    let deleted = repeated("tombstones", || async {
+        Ok(tombstones::find(&config.service, &keys).await?)
+    })
+    .await;
     config.tombstones.add(deleted);
     let mut found = repeated("stored rows", || lookup(&config.service, &keys)).await;
     config.figures.found.fetch_add(found.len() as u64, Ordering::Relaxed);
@@ -132,7 +138,8 @@ async fn one(ask: Ask, config: &AnswerConfig) -> Vec<Looked> {
 
 fn known(stored: Stored) -> Known {
     let Stored { row, others } = stored;
-    let others = others.iter().map(|place| place.grave(&row)).collect();
+    // Their versions are given when they are buried.
+    let others = others.iter().filter_map(|place| place.grave(&row, Millis(0))).collect();
     Known { row, others }
 }
 
@@ -148,7 +155,7 @@ fn is_late(stored: Option<&Stored>, wanted: Wanted) -> bool {
 async fn histories(keys: &[EntityKey], config: &AnswerConfig) -> HashMap<Keyed, Vec<Arc<Patch>>> {
     let logged = repeated("history", || history(&config.service, keys)).await;
     let wanted: HashSet<&EntityKey> = keys.iter().collect();
-    let mut paths: HashMap<Text, tracemill_model::Millis> = HashMap::new();
+    let mut paths: HashMap<Text, Millis> = HashMap::new();
     for objects in logged.values() {
         let newest = objects.iter().rev().take(config.history);
         paths.extend(newest.map(|object| (object.path.clone(), object.created_at)));

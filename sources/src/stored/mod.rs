@@ -6,12 +6,14 @@
 //!
 //! *On error.* Nothing is kept between calls: ask again. A text in a row that we do not know never makes it unreadable.
 
+mod answer;
 mod binary;
 mod history;
 mod lookup;
 mod places;
 mod rows;
 
+pub use answer::{AnswerConfig, AnswerFigures, answer};
 pub use history::{RawObject, history};
 pub use lookup::{Stored, lookup};
 pub use places::Place;

@@ -1,0 +1,118 @@
+//! The names of queues and keys: pure.
+
+use std::sync::Arc;
+
+/// Our own queue, which no worker of the reference knows.
+pub const OWN_QUEUE: &str = "tracemill-ingestion";
+
+/// What stands before the keys of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Prefix {
+    /// `bull`, as the reference has it outside of Redis Cluster.
+    #[default]
+    Bull,
+    /// `{<queue>}`, as the reference has it in Redis Cluster: all keys of a queue in one slot.
+    Cluster,
+    /// Any other.
+    Text(String),
+}
+
+impl Prefix {
+    /// The prefix of a queue's keys, with the colon: `bull:ingestion-queue:`.
+    #[must_use]
+    pub fn base(&self, queue: &str) -> String {
+        match self {
+            Self::Bull => format!("bull:{queue}:"),
+            Self::Cluster => format!("{{{queue}}}:{queue}:"),
+            Self::Text(prefix) => format!("{prefix}:{queue}:"),
+        }
+    }
+}
+
+/// The queues of the reference that a worker in its place consumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LangfuseQueues {
+    /// Shards of `ingestion-queue`; 0: not consumed.
+    pub ingestion_shards: u32,
+    /// Shards of `otel-ingestion-queue`; 0: not consumed.
+    pub otel_shards: u32,
+    /// Whether `secondary-ingestion-queue` is consumed.
+    pub secondary: bool,
+    /// Whether `trace-delete`, `score-delete` and `project-delete` are consumed.
+    pub deletions: bool,
+}
+
+impl Default for LangfuseQueues {
+    /// One shard each, and everything.
+    fn default() -> Self {
+        Self {
+            ingestion_shards: 1,
+            otel_shards: 1,
+            secondary: true,
+            deletions: true,
+        }
+    }
+}
+
+impl LangfuseQueues {
+    /// Their names, what is urgent first.
+    #[must_use]
+    pub fn names(&self) -> Vec<Arc<str>> {
+        let shards = |base: &str, count: u32| -> Vec<Arc<str>> { (0..count).map(|at| shard(base, at)).collect() };
+        let mut names = shards("ingestion-queue", self.ingestion_shards);
+        names.extend(shards("otel-ingestion-queue", self.otel_shards));
+        if self.secondary {
+            names.push("secondary-ingestion-queue".into());
+        }
+        if self.deletions {
+            names.extend(["trace-delete", "score-delete", "project-delete"].map(Arc::from));
+        }
+        names
+    }
+}
+
+/// The name of a shard: the first has no number.
+fn shard(base: &str, at: u32) -> Arc<str> {
+    if at == 0 {
+        base.into()
+    } else {
+        format!("{base}-{at}").into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_as_the_reference_names_them() {
+        assert_eq!(Prefix::Bull.base("trace-delete"), "bull:trace-delete:");
+        assert_eq!(
+            Prefix::Cluster.base("ingestion-queue-1"),
+            "{ingestion-queue-1}:ingestion-queue-1:"
+        );
+        assert_eq!(Prefix::Text("x".into()).base("q"), "x:q:");
+    }
+
+    #[test]
+    fn shards() {
+        let queues = LangfuseQueues {
+            ingestion_shards: 3,
+            otel_shards: 0,
+            secondary: false,
+            deletions: true,
+        };
+        let names: Vec<String> = queues.names().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "ingestion-queue",
+                "ingestion-queue-1",
+                "ingestion-queue-2",
+                "trace-delete",
+                "score-delete",
+                "project-delete"
+            ]
+        );
+    }
+}

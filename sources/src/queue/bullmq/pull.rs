@@ -1,0 +1,208 @@
+//! How jobs are pulled: pick up what is there from all queues in turn; where nothing is, wait for a marker of any of them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tracemill_model::{Blame, Millis};
+
+use super::held::{Held, Inner};
+use super::opts::{self, Opts};
+use super::{BullQueue, Waiting};
+use crate::queue::{Pulled, QueueError, Work, payload};
+
+/// How many jobs one call picks up, so that Redis is not held up.
+const TOGETHER: usize = 250;
+
+/// A job's fields as the script answers them, id first.
+type Fields = Vec<Option<Vec<u8>>>;
+
+impl BullQueue {
+    pub(super) async fn pull_within(&self, max: usize, max_wait: Duration) -> Result<Vec<Pulled>, QueueError> {
+        let mut waiting = self.pulling.lock().await;
+        let deadline = Instant::now() + max_wait;
+        let mut failures = 0u32;
+        loop {
+            let mut closing = std::pin::pin!(self.inner.closing.notified());
+            closing.as_mut().enable();
+            if self.inner.closed() || max == 0 {
+                return Ok(Vec::new());
+            }
+            let outcome = self.pick_up(max, &mut waiting).await;
+            self.inner.note(&outcome);
+            match outcome {
+                Ok(pulled) if !pulled.is_empty() => return Ok(pulled),
+                Ok(_) => failures = 0,
+                Err(error) if !error.is_transient() => return Err(error),
+                Err(_) => failures += 1,
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Vec::new());
+            }
+            if failures > 0 {
+                let again = Duration::from_millis(100 << failures.min(6)).min(left);
+                // Running out is what is waited for.
+                let _ = timeout(again, closing).await;
+                continue;
+            }
+            tokio::select! {
+                () = closing => {}
+                outcome = self.wait(left, &mut waiting) => {
+                    if let Err(error) = &outcome {
+                        self.inner.note(&outcome);
+                        if !error.is_transient() {
+                            return Err(error.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Blocks until some queue may have something.
+    async fn wait(&self, left: Duration, waiting: &mut Waiting) -> Result<(), QueueError> {
+        let markers: Vec<String> = self.inner.sources.iter().map(|source| source.marker.clone()).collect();
+        let end = Instant::now() + left.min(self.config.poll);
+        if self.config.prefix == super::Prefix::Cluster {
+            // Markers of several queues lie in several slots: one call cannot wait for them all.
+            tokio::time::sleep(left.min(Duration::from_millis(200))).await;
+            return Ok(());
+        }
+        loop {
+            let now = self.inner.clock.now().0;
+            let mut wait = end.saturating_duration_since(Instant::now());
+            if let Some(due) = waiting.due {
+                wait = wait.min(Duration::from_millis(due.saturating_sub(now).max(0).unsigned_abs()));
+            }
+            if wait.is_zero() {
+                return Ok(());
+            }
+            match self.blocking.wait(&markers, wait).await? {
+                Some((_, score)) if score as i64 > self.inner.clock.now().0 => {
+                    let due = score as i64;
+                    waiting.due = Some(waiting.due.map_or(due, |old| old.min(due)));
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What is there right now, from all queues, beginning with another one each time.
+    async fn pick_up(&self, max: usize, waiting: &mut Waiting) -> Result<Vec<Pulled>, QueueError> {
+        let count = self.inner.sources.len();
+        waiting.first = (waiting.first + 1) % count.max(1);
+        let mut picked: Vec<(usize, Fields)> = Vec::new();
+        waiting.due = None;
+        for step in 0..count {
+            let source = (waiting.first + step) % count;
+            while picked.len() < max {
+                let most = TOGETHER.min(max - picked.len());
+                let outcome = self.fetch(source, most).await;
+                let (jobs, limited, due) = match outcome {
+                    Ok(answer) => answer,
+                    // What was picked up is ours already: it is handed out, and the error comes again.
+                    Err(error) if picked.is_empty() => return Err(error),
+                    Err(_) => return Ok(self.hand_out(picked).await),
+                };
+                let is_last = jobs.len() < most;
+                picked.extend(jobs.into_iter().map(|job| (source, job)));
+                let wakes = [
+                    (due > 0).then_some(due),
+                    (limited > 0).then(|| self.inner.clock.now().0 + limited),
+                ];
+                waiting.due = wakes.into_iter().flatten().chain(waiting.due).min();
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(self.hand_out(picked).await)
+    }
+
+    async fn fetch(&self, source: usize, most: usize) -> Result<(Vec<Fields>, i64, i64), QueueError> {
+        let inner = &self.inner;
+        let lock = self.config.lock.as_millis() as u64;
+        let base = &inner.sources[source].base;
+        let now = inner.clock.now().0;
+        inner
+            .commands
+            .run(&inner.scripts.fetch, base, now, |call| {
+                call.arg(&inner.token).arg(lock).arg(most);
+            })
+            .await
+    }
+
+    /// Makes jobs of what the script answered. Those that others have marked as failed are failed here.
+    async fn hand_out(&self, picked: Vec<(usize, Fields)>) -> Vec<Pulled> {
+        let mut pulled = Vec::with_capacity(picked.len());
+        let mut doomed = Vec::new();
+        for (source, fields) in picked {
+            let job = read(&self.inner, source, &fields);
+            match job {
+                Read::Doomed(held, reason) => doomed.push((held, reason)),
+                Read::Job(held, work) => {
+                    let (attempts, enqueued) = (held.attempts, held.enqueued);
+                    pulled.push(Pulled {
+                        id: self.inner.hold(*held),
+                        job: work,
+                        attempts,
+                        enqueued,
+                        queue: Arc::clone(&self.inner.sources[source].name),
+                    });
+                }
+            }
+        }
+        for (held, reason) in doomed {
+            // Failing that, its lock runs out and the next one tries.
+            if let Err(error) = self.fail_held(&held, &reason).await {
+                tracing::warn!(%error, "job_not_failed");
+            }
+        }
+        if self.inner.is_closed.load(Ordering::Acquire) {
+            tracing::debug!("pulled_while_closing");
+        }
+        pulled
+    }
+}
+
+enum Read {
+    Job(Box<Held>, Work),
+    Doomed(Box<Held>, String),
+}
+
+/// Reads a job's fields.
+fn read(inner: &Inner, source: usize, fields: &Fields) -> Read {
+    let bytes = |at: usize| fields.get(at).and_then(Option::as_deref);
+    let text = |at: usize| bytes(at).map(String::from_utf8_lossy).unwrap_or_default();
+    let number = |at: usize| text(at).parse::<i64>().ok();
+    let enqueued = Millis(number(4).unwrap_or_else(|| inner.clock.now().0));
+    // The older name wins where it is set, as in every reader of it.
+    let made = number(7).or_else(|| number(6)).unwrap_or(0);
+    let name = text(1);
+    let held = Box::new(Held {
+        source,
+        id: text(0).into(),
+        opts: Opts::read(&text(3)),
+        attempts: u32::try_from(made).unwrap_or(0),
+        stack_trace: text(8).into_owned(),
+        enqueued,
+    });
+    if let Some(reason) = bytes(9).filter(|reason| !reason.is_empty()) {
+        return Read::Doomed(held, String::from_utf8_lossy(reason).into_owned());
+    }
+    let queue = &inner.sources[source].name;
+    let work = match std::str::from_utf8(bytes(2).unwrap_or_default()) {
+        Ok(data) => payload::work(queue, &name, data, enqueued),
+        Err(error) => Work::Broken {
+            reason: format!("the payload of job `{name}` of queue `{queue}` cannot be read: {error}"),
+        },
+    };
+    Read::Job(held, work)
+}
+
+/// The stack trace of a job with one failure more.
+pub(super) fn stack_trace(held: &Held, reason: &str) -> String {
+    opts::stack_trace(&held.stack_trace, reason, held.opts.stack_traces)
+}
