@@ -1,4 +1,7 @@
-//! Lists of ids, cut so that each piece fits into one parameter of a statement.
+//! Lists of ids, cut so that each piece fits into one parameter of a statement; and bounds in time that may be asked for.
+
+use tracemill_model::Millis;
+use tracemill_model::time::DAY_MS;
 
 /// Most ids of a piece.
 const MAX_IDS: usize = 4096;
@@ -22,6 +25,19 @@ pub fn chunks<'a, T>(items: &'a [T], id: impl Fn(&'a T) -> &'a str) -> impl Iter
         rest = after;
         Some(piece)
     })
+}
+
+/// A condition that `column` lies within `from` and `to`, both included, for parameters of these names; empty where it would
+/// lead astray: days before 1970 and after 2148 do not fit into a `Date`, in which the tables are sorted.
+#[must_use]
+pub fn between(column: &str, from: Millis, to: Millis) -> String {
+    if from.0 < DAY_MS || to.0 > i64::from(u16::MAX - 1) * DAY_MS {
+        return String::new();
+    }
+    format!(
+        " AND {column} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
+         AND {column} <= fromUnixTimestamp64Milli({{to:Int64}}, 'UTC')"
+    )
 }
 
 fn escaped(id: &str) -> usize {

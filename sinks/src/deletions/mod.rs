@@ -63,11 +63,11 @@ impl<R: Redact> Deleter<R> {
             Target::Project { folders } => self.project(deletion, folders, now, &mut report).await?,
             Target::Traces(ids) => {
                 self.entities(deletion, EntityKind::Trace, ids, now, &mut report)
-                    .await?
+                    .await?;
             }
             Target::Scores(ids) => {
                 self.entities(deletion, EntityKind::Score, ids, now, &mut report)
-                    .await?
+                    .await?;
             }
         }
         Ok(report)

@@ -2,10 +2,11 @@
 
 use tracemill_model::Millis;
 use tracemill_model::ingest::{EntityKind, Text};
+use tracemill_warehouse::chunks::between;
 use tracemill_warehouse::{Comment, Service, Statement, WarehouseError};
 
 /// Raw objects of a project that are listed at once.
-const PAGE: u32 = 10_000;
+const PAGE: u32 = 50_000;
 
 fn statement(sql: impl Into<String>, about: &'static str, operation: &'static str, project: &str) -> Statement {
     Statement::new(sql, Comment::ingestion(about, operation, Some(project)))
@@ -47,7 +48,7 @@ pub(super) async fn paths(
 
 /// Raw objects of a project after `last`, in order.
 pub(super) async fn project_paths(service: &Service, project: &str, last: &str) -> Result<Vec<String>, WarehouseError> {
-    let sql = "SELECT DISTINCT bucket_path FROM blob_storage_file_log \
+    let sql = "SELECT DISTINCT bucket_path FROM blob_storage_file_log FINAL \
                WHERE project_id = {project:String} AND is_deleted = 0 AND bucket_path > {last:String} \
                ORDER BY bucket_path LIMIT {page:UInt32}";
     let statement = statement(sql, "blob_storage_file_log", "resolveObjects", project)
@@ -62,7 +63,7 @@ const MARK: &str = "INSERT INTO blob_storage_file_log (id, project_id, entity_ty
                     SELECT id, project_id, entity_type, entity_id, event_id, bucket_name, bucket_path, created_at, \
                     fromUnixTimestamp64Milli({now:Int64}, 'UTC'), \
                     greatest(event_ts + toIntervalMillisecond(1), fromUnixTimestamp64Milli({now:Int64}, 'UTC')), 1 \
-                    FROM blob_storage_file_log WHERE project_id = {project:String} AND is_deleted = 0";
+                    FROM blob_storage_file_log FINAL WHERE project_id = {project:String} AND is_deleted = 0";
 
 /// Marks the lines of entities.
 pub(super) async fn mark(
@@ -110,8 +111,8 @@ pub(super) async fn delete(
     }
     // The bounds keep the delete off the parts of other months.
     let sql = format!(
-        "DELETE FROM {table} WHERE {by_id} AND {time} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
-         AND {time} <= fromUnixTimestamp64Milli({{to:Int64}}, 'UTC')"
+        "DELETE FROM {table} WHERE {by_id}{}",
+        between(time, Millis(from), Millis(to))
     );
     let delete = statement(sql, table, "delete", project)
         .param("ids", ids.as_slice())

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
+use tracemill_model::Millis;
 use tracemill_model::ingest::EntityKind;
-use tracemill_warehouse::chunks::chunks;
+use tracemill_warehouse::chunks::{between, chunks};
 use tracemill_warehouse::{Comment, Service, Statement, WarehouseError};
 
 use super::batch::{Batch, Entry, RowTable};
@@ -66,7 +67,7 @@ async fn there(
     let ids: Vec<&str> = rows.iter().map(|&row| &*batch.entry(row).key.id).collect();
     let times = || rows.iter().map(|&row| batch.entry(row).time);
     let (from, to) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
-    let statement = Statement::new(sql(table), comment)
+    let statement = Statement::new(sql(table, from, to), comment)
         .param("project", project)
         .param("kind", kind.name())
         .param("ids", ids.as_slice())
@@ -83,7 +84,7 @@ async fn there(
     })
 }
 
-fn sql(table: RowTable) -> String {
+fn sql(table: RowTable, from: Millis, to: Millis) -> String {
     let (part, time) = match table {
         RowTable::FileLog => {
             return "SELECT entity_id, event_id, toInt64(0), toUnixTimestamp64Milli(max(event_ts)) \
@@ -96,9 +97,8 @@ fn sql(table: RowTable) -> String {
         RowTable::Scores => ("name", "timestamp"),
     };
     format!(
-        "SELECT id, {part} AS part, toUnixTimestamp64Milli({time}) AS time, toUnixTimestamp64Milli(max(event_ts)) \
-         FROM {table} WHERE project_id = {{project:String}} AND id IN {{ids:Array(String)}} \
-         AND {time} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
-         AND {time} <= fromUnixTimestamp64Milli({{to:Int64}}, 'UTC') GROUP BY id, part, time"
+        "SELECT id, {part} AS part, toUnixTimestamp64Milli({time}) AS at, toUnixTimestamp64Milli(max(event_ts)) \
+         FROM {table} WHERE project_id = {{project:String}} AND id IN {{ids:Array(String)}}{} GROUP BY id, part, at",
+        between(time, from, to)
     )
 }

@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self
             .rest
             .split_at_checked(bytes)
-            .ok_or(Stop::More(bytes - self.rest.len()))?;
+            .ok_or_else(|| Stop::More(bytes - self.rest.len()))?;
         self.rest = rest;
         Ok(taken)
     }

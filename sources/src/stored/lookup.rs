@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use tracemill_model::Table;
 use tracemill_model::ingest::{EntityKey, EntityKind, Row, Text};
+use tracemill_model::time::DAY_MS;
+use tracemill_model::{Millis, Table};
 use tracemill_warehouse::chunks::chunks;
 use tracemill_warehouse::service::quoted;
 use tracemill_warehouse::{Comment, Service, Statement};
@@ -133,12 +134,7 @@ async fn fill(
     rows::each(
         service,
         &statement,
-        |reader| {
-            let row_part;
-            let row = rows::row(table, reader)?;
-            row_part = reader.text()?;
-            Ok((row, row_part))
-        },
+        |reader| Ok((rows::row(table, reader)?, reader.text()?)),
         |(row, part)| {
             let key = row.key();
             let is_wanted = |(place, _): &(Place, Vec<Place>)| {
@@ -158,7 +154,8 @@ async fn fill(
 
 fn fill_statement(table: Table, project: &Text, wanted: &HashMap<Text, (Place, Vec<Place>)>) -> Statement {
     let ids: Vec<&str> = wanted.keys().map(|id| &**id).collect();
-    let mut days: Vec<u16> = wanted.values().map(|(place, _)| place.day).collect();
+    let date = |day: u16| Millis(i64::from(day) * DAY_MS).date();
+    let mut days: Vec<String> = wanted.values().map(|(place, _)| date(place.day)).collect();
     days.sort_unstable();
     days.dedup();
     let mut parts: Vec<&str> = wanted.values().map(|(place, _)| &*place.part).collect();
@@ -183,7 +180,7 @@ fn fill_statement(table: Table, project: &Text, wanted: &HashMap<Text, (Place, V
     );
     statement(sql, "lookupRows", table, project)
         .param("ids", ids.as_slice())
-        .param("days", numbers(&days).as_str())
+        .param("days", days.as_slice())
         .param("versions", numbers(&versions).as_str())
         .param("parts", parts.as_slice())
 }
