@@ -9,6 +9,7 @@ pub mod error;
 pub mod export;
 pub mod figures;
 pub mod graph;
+pub mod ingestion;
 mod journal;
 pub mod load;
 pub mod pace;

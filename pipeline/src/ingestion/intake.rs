@@ -13,7 +13,7 @@ use tracemill_model::ingest::raw_name;
 use tracemill_model::ingest::{EntityKind, Job, Text};
 use tracemill_sinks::store::Store;
 use tracemill_sources::queue::{self, Producer, Queue, State, Work};
-use tracemill_web::intake::{Deletion, Intake, IntakeError, Raw, Readiness};
+use tracemill_web::{Deletion, Intake, IntakeError, Raw, Readiness};
 
 /// What stores and enqueues.
 #[derive(Debug)]
