@@ -105,7 +105,9 @@ impl<'a> Value<'a> {
         match self {
             Self::Null => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Self::Int(value) => { let _ = write!(out, "{value}"); }
+            Self::Int(value) => {
+                let _ = write!(out, "{value}");
+            }
             Self::Double(value) => write_double(*value, out),
             Self::Str(text) => write_string(text, out),
             Self::Json(text) => out.push_str(text),
@@ -166,7 +168,9 @@ pub(super) fn write_string(text: &str, out: &mut String) {
             b'\t' => out.push_str("\\t"),
             8 => out.push_str("\\b"),
             12 => out.push_str("\\f"),
-            other => { let _ = write!(out, "\\u{other:04x}"); }
+            other => {
+                let _ = write!(out, "\\u{other:04x}");
+            }
         }
     }
     out.push_str(&text[from..]);
@@ -185,7 +189,9 @@ fn write_double(value: f64, out: &mut String) {
     } else {
         let text = format!("{value:e}");
         match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => { let _ = write!(out, "{digits}e+{exponent}"); }
+            Some((digits, exponent)) if !exponent.starts_with('-') => {
+                let _ = write!(out, "{digits}e+{exponent}");
+            }
             _ => out.push_str(&text),
         }
     }

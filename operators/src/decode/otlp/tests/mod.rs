@@ -3,6 +3,12 @@
 //! Numbers 62 to 69 are HTTP or decide about the events table; 75, 78 and 80 are the events table's record. None of them is
 //! here. 74 (one merge per entity) is the dataflow's; its part here is that ids of both kinds are kept.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    reason = "literals of JSON read better by value, and tables of vectors as they are"
+)]
+
 mod clients;
 mod fields;
 mod hostile;
@@ -23,14 +29,14 @@ pub(super) const SPAN: &str = "b7ad6b7169203331";
 pub(super) const PARENT: &str = "00f067aa0ba902b7";
 
 /// A plain value as an OTLP value.
-pub(super) fn any(value: &Json) -> Json {
+pub(super) fn any_value(value: &Json) -> Json {
     match value {
         Json::Null => json!({}),
         Json::Bool(value) => json!({"boolValue": value}),
         Json::Number(value) if value.is_i64() || value.is_u64() => json!({"intValue": value.to_string()}),
         Json::Number(value) => json!({"doubleValue": value}),
         Json::String(value) => json!({"stringValue": value}),
-        Json::Array(items) => json!({"arrayValue": {"values": items.iter().map(any).collect::<Vec<_>>()}}),
+        Json::Array(items) => json!({"arrayValue": {"values": items.iter().map(any_value).collect::<Vec<_>>()}}),
         Json::Object(_) => json!({"kvlistValue": {"values": pairs(value)}}),
     }
 }
@@ -38,7 +44,10 @@ pub(super) fn any(value: &Json) -> Json {
 /// A plain object as OTLP attributes.
 pub(super) fn pairs(object: &Json) -> Json {
     let object = object.as_object().cloned().unwrap_or_default();
-    object.iter().map(|(key, value)| json!({"key": key, "value": any(value)})).collect()
+    object
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": any_value(value)}))
+        .collect()
 }
 
 /// A root span; `more` overrides its fields.
@@ -72,7 +81,13 @@ pub(super) fn request(resource: Json, scope: Json, spans: Json) -> Json {
 }
 
 pub(super) fn decode(request: &Json) -> Decoded {
-    object(request.to_string().as_bytes(), RawForm::OtlpJson, RECEIVED, &Sdk::default()).unwrap()
+    object(
+        request.to_string().as_bytes(),
+        RawForm::OtlpJson,
+        RECEIVED,
+        &Sdk::default(),
+    )
+    .unwrap()
 }
 
 /// The events of spans without resource and scope.
@@ -87,14 +102,21 @@ pub(super) fn root(attributes: Json) -> (TraceBody, ObservationBody, Event) {
 
 /// The same with a scope of that name.
 pub(super) fn scoped(scope: &str, attributes: Json) -> (TraceBody, ObservationBody, Event) {
-    only(&decode(&request(json!({}), json!({"name": scope}), json!([span(attributes, json!({}))]))))
+    only(&decode(&request(
+        json!({}),
+        json!({"name": scope}),
+        json!([span(attributes, json!({}))]),
+    )))
 }
 
 /// The first trace, the first observation and its event.
 pub(super) fn only(decoded: &Decoded) -> (TraceBody, ObservationBody, Event) {
     assert_eq!(decoded.rejected, [], "rejected");
     let trace = traces(decoded).into_iter().next().map(|(_, body)| body).unwrap();
-    let event = decoded.events.iter().find(|event| matches!(event.body, Body::Observation(_)));
+    let event = decoded
+        .events
+        .iter()
+        .find(|event| matches!(event.body, Body::Observation(_)));
     (trace, observations(decoded).remove(0), event.unwrap().clone())
 }
 
@@ -125,7 +147,8 @@ pub(super) fn text(text: &str) -> Text {
 
 /// An entry of metadata as the column has it.
 pub(super) fn entry<'a>(metadata: &'a [(Text, MetadataValue)], name: &str) -> Option<&'a str> {
-    let (_, MetadataValue::Text(text) | MetadataValue::Json(text)) = metadata.iter().find(|(known, _)| &**known == name)?;
+    let (_, MetadataValue::Text(text) | MetadataValue::Json(text)) =
+        metadata.iter().find(|(known, _)| &**known == name)?;
     Some(text)
 }
 

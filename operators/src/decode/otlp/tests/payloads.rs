@@ -9,51 +9,145 @@ const GONE: &str = "absent from attributes";
 #[test]
 fn inputs_and_outputs_as_they_are() {
     let inputs = [
-        "mlflow.spanInputs", "input", "input.value", "traceloop.entity.input", "gen_ai.input.messages",
-        "gen_ai.tool.call.arguments", "gcp.vertex.agent.tool_call_args", "tool_arguments", "lk.input_text", "prompt",
+        "mlflow.spanInputs",
+        "input",
+        "input.value",
+        "traceloop.entity.input",
+        "gen_ai.input.messages",
+        "gen_ai.tool.call.arguments",
+        "gcp.vertex.agent.tool_call_args",
+        "tool_arguments",
+        "lk.input_text",
+        "prompt",
     ];
     for key in inputs {
         let (trace, body, _) = root(json!({key: "[1, 2]"}));
-        assert_eq!((body.input.as_deref(), trace.input.as_deref()), (Some("[1, 2]"), Some("[1, 2]")), "vector 35: {key}");
+        assert_eq!(
+            (body.input.as_deref(), trace.input.as_deref()),
+            (Some("[1, 2]"), Some("[1, 2]")),
+            "vector 35: {key}"
+        );
     }
     let outputs = [
-        "gen_ai.output.messages", "gen_ai.tool.call.result", "gcp.vertex.agent.tool_response", "tool_response",
-        "lk.response.text", "lk.function_tool.output", "mlflow.spanOutputs", "all_messages_events",
+        "gen_ai.output.messages",
+        "gen_ai.tool.call.result",
+        "gcp.vertex.agent.tool_response",
+        "tool_response",
+        "lk.response.text",
+        "lk.function_tool.output",
+        "mlflow.spanOutputs",
+        "all_messages_events",
     ];
     for key in outputs {
         let (_, body, _) = root(json!({key: "done"}));
-        assert_eq!((body.input, body.output.as_deref()), (None, Some("done")), "vector 36: {key}");
+        assert_eq!(
+            (body.input, body.output.as_deref()),
+            (None, Some("done")),
+            "vector 36: {key}"
+        );
     }
     let large = "x".repeat(100_000);
     let (_, body, _) = root(json!({"input": large, "output": large}));
-    assert_eq!((body.input.unwrap().len(), body.output.unwrap().len()), (100_000, 100_000), "vector 82");
+    assert_eq!(
+        (body.input.unwrap().len(), body.output.unwrap().len()),
+        (100_000, 100_000),
+        "vector 82"
+    );
 }
 
 #[test]
 fn inputs_and_outputs_of_families() {
     let table: Vec<(u32, &str, Json, Json, Json)> = vec![
-        (34, "", json!({"gen_ai.prompt.0.content": "hi"}), json!([{"content": "hi"}]), json!({})),
-        (34, "", json!({"gen_ai.completion.content": "yo"}), json!({}), json!({"content": "yo"})),
+        (
+            34,
+            "",
+            json!({"gen_ai.prompt.0.content": "hi"}),
+            json!([{"content": "hi"}]),
+            json!({}),
+        ),
+        (
+            34,
+            "",
+            json!({"gen_ai.completion.content": "yo"}),
+            json!({}),
+            json!({"content": "yo"}),
+        ),
         (34, "", json!({"gen_ai.completion": "yo"}), json!({}), json!("yo")),
-        (37, "", json!({"llm.input_messages.0.message.content": "hi", "llm.input_messages.0.message.role": "user",
+        (
+            37,
+            "",
+            json!({"llm.input_messages.0.message.content": "hi", "llm.input_messages.0.message.role": "user",
             "llm.output_messages.0.message.content": "yo"}),
-            json!([{"message": {"content": "hi", "role": "user"}}]), json!([{"message": {"content": "yo"}}])),
-        (46, "ai", json!({"ai.prompt.messages": "[]", "ai.response.text": "yo"}), json!("[]"), json!("yo")),
-        (46, "ai", json!({"ai.response.text": "yo", "ai.response.toolCalls": "[{}]"}), json!(null),
-            json!({"role": "assistant", "content": "yo", "tool_calls": "[{}]"})),
-        (48, "", json!({"gcp.vertex.agent.llm_request": "{}", "gcp.vertex.agent.llm_response": "{}", "input.value": "no",
-            "gcp.vertex.agent.tool_call_args": "{\"a\": 1}", "gcp.vertex.agent.tool_response": "r"}), json!("{\"a\": 1}"), json!("r")),
-        (13, "", json!({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "hi", "gen_ai.completion.0.content": "yo"}),
-            json!([{"role": "user", "content": "hi"}]), json!([{"content": "yo"}])),
-        (0, "", json!({"gen_ai.prompt.2.a": 1}), json!([null, null, {"a": 1}]), json!({})),
+            json!([{"message": {"content": "hi", "role": "user"}}]),
+            json!([{"message": {"content": "yo"}}]),
+        ),
+        (
+            46,
+            "ai",
+            json!({"ai.prompt.messages": "[]", "ai.response.text": "yo"}),
+            json!("[]"),
+            json!("yo"),
+        ),
+        (
+            46,
+            "ai",
+            json!({"ai.response.text": "yo", "ai.response.toolCalls": "[{}]"}),
+            json!(null),
+            json!({"role": "assistant", "content": "yo", "tool_calls": "[{}]"}),
+        ),
+        (
+            48,
+            "",
+            json!({"gcp.vertex.agent.llm_request": "{}", "gcp.vertex.agent.llm_response": "{}", "input.value": "no",
+            "gcp.vertex.agent.tool_call_args": "{\"a\": 1}", "gcp.vertex.agent.tool_response": "r"}),
+            json!("{\"a\": 1}"),
+            json!("r"),
+        ),
+        (
+            13,
+            "",
+            json!({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "hi", "gen_ai.completion.0.content": "yo"}),
+            json!([{"role": "user", "content": "hi"}]),
+            json!([{"content": "yo"}]),
+        ),
+        (
+            0,
+            "",
+            json!({"gen_ai.prompt.2.a": 1}),
+            json!([null, null, {"a": 1}]),
+            json!({}),
+        ),
         (0, "", json!({"gen_ai.prompt.0": "v"}), json!({"0": "v"}), json!({})),
-        (0, "", json!({"events": r#"[{"event.name":"gen_ai.user.message","content":"hi"},{"event.name":"gen_ai.choice","n":1.0}]"#}),
-            json!([{"event.name": "gen_ai.user.message", "content": "hi"}]), json!({"event.name": "gen_ai.choice", "n": 1.0})),
+        (
+            0,
+            "",
+            json!({"events": r#"[{"event.name":"gen_ai.user.message","content":"hi"},{"event.name":"gen_ai.choice","n":1.0}]"#}),
+            json!([{"event.name": "gen_ai.user.message", "content": "hi"}]),
+            json!({"event.name": "gen_ai.choice", "n": 1.0}),
+        ),
         // A JSON text that is no array stops the reference's whole batch.
         (0, "", json!({"events": "{}", "input": "i"}), json!("i"), json!(null)),
-        (0, "", json!({"langfuse.observation.input": "", "input": "no"}), json!(""), json!(null)),
-        (44, "", json!({"input": "i", "gen_ai.prompt.0.content": "no"}), json!("i"), json!(null)),
-        (0, "", json!({"input": {"a": [1, true, 0.5, null]}}), json!({"a": [1, true, 0.5, null]}), json!(null)),
+        (
+            0,
+            "",
+            json!({"langfuse.observation.input": "", "input": "no"}),
+            json!(""),
+            json!(null),
+        ),
+        (
+            44,
+            "",
+            json!({"input": "i", "gen_ai.prompt.0.content": "no"}),
+            json!("i"),
+            json!(null),
+        ),
+        (
+            0,
+            "",
+            json!({"input": {"a": [1, true, 0.5, null]}}),
+            json!({"a": [1, true, 0.5, null]}),
+            json!(null),
+        ),
     ];
     for (vector, scope, attributes, input, output) in table {
         let (_, body, _) = scoped(scope, attributes.clone());
@@ -74,7 +168,10 @@ fn span_events() {
         json!([
             event("gen_ai.system.message", json!({"content": "be good"})),
             event("gen_ai.user.message", json!({"content": "hi"})),
-            event("gen_ai.choice", json!({"index": 0, "finish_reason": "stop", "message": "{\"x\":1}"})),
+            event(
+                "gen_ai.choice",
+                json!({"index": 0, "finish_reason": "stop", "message": "{\"x\":1}"})
+            ),
         ]),
         json!({"gen_ai.response.model": "m"}),
     );
@@ -82,20 +179,49 @@ fn span_events() {
     let expected = r#"[{"role":"system","content":"be good"},{"role":"user","content":"hi"}]"#;
     assert_eq!(body.input.as_deref(), Some(expected), "vector 14");
     let output: Json = serde_json::from_str(&body.output.unwrap()).unwrap();
-    assert_eq!(output, json!({"index": 0, "finish_reason": "stop", "message": "{\"x\":1}"}), "vector 14");
+    assert_eq!(
+        output,
+        json!({"index": 0, "finish_reason": "stop", "message": "{\"x\":1}"}),
+        "vector 14"
+    );
 
-    let (_, body, _) = made(json!([event("gen_ai.assistant.message", json!({"tool_calls": "[]"}))]), json!({}));
-    assert_eq!(body.input.as_deref(), Some(r#"[{"role":"assistant","tool_calls":"[]"}]"#), "vector 43");
+    let (_, body, _) = made(
+        json!([event("gen_ai.assistant.message", json!({"tool_calls": "[]"}))]),
+        json!({}),
+    );
+    assert_eq!(
+        body.input.as_deref(),
+        Some(r#"[{"role":"assistant","tool_calls":"[]"}]"#),
+        "vector 43"
+    );
     let (_, body, _) = made(json!([event("gen_ai.tool.message", json!({"id": "1"}))]), json!({}));
-    assert_eq!(body.input.as_deref(), Some(r#"[{"role":"tool","id":"1"}]"#), "vector 43");
+    assert_eq!(
+        body.input.as_deref(),
+        Some(r#"[{"role":"tool","id":"1"}]"#),
+        "vector 43"
+    );
     let (_, body, _) = made(json!([event("gen_ai.choice", json!({"index": 0}))]), json!({}));
-    assert_eq!((body.input, body.output.as_deref()), (None, Some(r#"{"index":0}"#)), "vector 43");
+    assert_eq!(
+        (body.input, body.output.as_deref()),
+        (None, Some(r#"{"index":0}"#)),
+        "vector 43"
+    );
 
     for (prompt, expected) in [(json!("hi"), "hi"), (json!(["a", "b"]), r#"["a","b"]"#)] {
-        let (_, body, _) = made(json!([event("gen_ai.content.prompt", json!({"gen_ai.prompt": prompt}))]), json!({}));
-        assert_eq!((body.input.as_deref(), body.output.as_deref()), (Some(expected), Some("{}")), "vector 42");
+        let (_, body, _) = made(
+            json!([event("gen_ai.content.prompt", json!({"gen_ai.prompt": prompt}))]),
+            json!({}),
+        );
+        assert_eq!(
+            (body.input.as_deref(), body.output.as_deref()),
+            (Some(expected), Some("{}")),
+            "vector 42"
+        );
     }
-    let (_, body, _) = made(json!([event("gen_ai.content.completion", json!({"foo": "bar"}))]), json!({}));
+    let (_, body, _) = made(
+        json!([event("gen_ai.content.completion", json!({"foo": "bar"}))]),
+        json!({}),
+    );
     assert_eq!(body.output.as_deref(), Some(r#"{"foo":"bar"}"#), "vector 42");
     let decoded = spans(json!([span(
         json!({"gen_ai.usage.input_tokens": 1, "gen_ai.request.model": "m"}),
@@ -122,13 +248,25 @@ fn metadata_of_attributes() {
     let kept = json!({"model.version": "v", "custom": "k", "tool_arguments": "kept"});
     assert_eq!(tree(&body.metadata, "attributes"), kept, "vector 44");
 
-    let (trace, _, _) = root(json!({"langfuse.trace.input": "ti", "langfuse.trace.output": "to", "x": "y", "input": "no"}));
-    assert_eq!((trace.input.as_deref(), trace.output.as_deref()), (Some("ti"), Some("to")), "vector 45");
+    let (trace, _, _) =
+        root(json!({"langfuse.trace.input": "ti", "langfuse.trace.output": "to", "x": "y", "input": "no"}));
+    assert_eq!(
+        (trace.input.as_deref(), trace.output.as_deref()),
+        (Some("ti"), Some("to")),
+        "vector 45"
+    );
     assert_eq!(tree(&trace.metadata, "attributes"), json!({"x": "y"}), "vector 45");
 
-    let (_, body, event) = scoped("ai", json!({"ai.prompt.messages": "m", "ai.response.text": "t", "x": "y"}));
+    let (_, body, event) = scoped(
+        "ai",
+        json!({"ai.prompt.messages": "m", "ai.response.text": "t", "x": "y"}),
+    );
     assert_eq!(event.kind.to_string(), "span-create", "vector 46");
-    assert_eq!(tree(&body.metadata, "attributes"), json!({"x": "y"}), "vector 46: {GONE}");
+    assert_eq!(
+        tree(&body.metadata, "attributes"),
+        json!({"x": "y"}),
+        "vector 46: {GONE}"
+    );
     let (_, body, _) = root(json!({
         "mlflow.spanInputs": "a", "mlflow.spanOutputs": "b", "traceloop.entity.input": "c", "traceloop.entity.output": "d",
     }));
@@ -170,8 +308,15 @@ fn python_5_encodes_metadata() {
         "langfuse.trace.metadata.langfuse_user_id": "\"u\"",
     });
     let body = |sdk: (Option<&str>, Option<&str>), scope: Json, language: &str| {
-        let request = request(json!({"telemetry.sdk.language": language}), scope, json!([span(sent.clone(), json!({}))]));
-        let sdk = Sdk { name: sdk.0.map(text), version: sdk.1.map(text) };
+        let request = request(
+            json!({"telemetry.sdk.language": language}),
+            scope,
+            json!([span(sent.clone(), json!({}))]),
+        );
+        let sdk = Sdk {
+            name: sdk.0.map(text),
+            version: sdk.1.map(text),
+        };
         only(&object(request.to_string().as_bytes(), RawForm::OtlpJson, RECEIVED, &sdk).unwrap())
     };
     let five = json!({"name": "langfuse-sdk", "version": "5.0.4"});
