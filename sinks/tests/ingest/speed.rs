@@ -114,6 +114,45 @@ async fn insert_speed() {
     }
 }
 
+/// What the same rows cost the server in other formats, bytes already made.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn formats() {
+    let engine = Engine::start().await;
+    let service = &engine.service;
+    let rows: Vec<Row> = (0..ROWS).map(|n| row(0, n)).collect();
+    writer(service).write(&crate::support::batch(&rows)).await;
+    engine
+        .run("CREATE TABLE kept ENGINE = Memory AS SELECT * FROM observations")
+        .await;
+    let columns = RowTable::Observations.columns();
+    for format in ["RowBinary", "Native", "ArrowStream", "JSONEachRow", "RowBinary"] {
+        let select = sql(&format!("SELECT {} FROM kept", columns.join(", ")));
+        let mut stream = service.stream(&select, format).expect("a stream");
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await.expect("bytes") {
+            bytes.extend_from_slice(&chunk);
+        }
+        let bytes = bytes::Bytes::from(bytes);
+        engine.run("TRUNCATE TABLE observations").await;
+        let (began, at) = (cpu(engine.embedded.pid()), Instant::now());
+        for _ in 0..ROUNDS {
+            let comment = tracemill_warehouse::Comment::new("test");
+            let insert = service.insert("observations", columns, format, &comment, None);
+            let mut insert = insert.setting("async_insert", 0);
+            insert.send(bytes.clone()).await.expect("sent");
+            insert.end().await.expect("taken");
+        }
+        let all = (ROWS * ROUNDS) as f64;
+        println!(
+            "{format}: {} B a row, {:.0} rows/s, server CPU {:.2} us a row",
+            bytes.len() / ROWS,
+            all / at.elapsed().as_secs_f64(),
+            (cpu(engine.embedded.pid()) - began) / all * 1e6,
+        );
+    }
+}
+
 /// CPU seconds of a process so far.
 fn cpu(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process");
