@@ -5,7 +5,7 @@ This is not the whole of OTLP. It knows the attributes that the generator writes
 
 import json
 
-from events import cost_details, metadata, usage_details
+from events import cost_details, metadata, millis, usage_details
 from jsontext import Number, compact, parse, text
 
 WHOLE, PART, STUB = 2, 1, 0
@@ -74,6 +74,8 @@ def observation(span, found, resource, tail):
     }
     patch |= {side: text(get(side)) for side in ("input", "output") if get(side) is not None}
     if kind not in ("SPAN", "EVENT"):
+        if get("completion_start_time"):
+            patch["completion_start_time"] = millis(get("completion_start_time").strip('"'))
         patch["provided_model_name"] = get("model.name")
         if get("model.parameters"):
             patch["model_parameters"] = compact(parse(get("model.parameters")))
@@ -85,7 +87,7 @@ def observation(span, found, resource, tail):
 
 def trace(span, found, resource, tail):
     patch = {"timestamp": start(span), "environment": environment(found, resource)}
-    is_root = not span.get("parentSpanId")
+    is_root = not span.get("parentSpanId") or found.get("langfuse.internal.as_root") in (True, "true")
     about = under(found, "langfuse.trace.")
     if not is_root and not about and not {"user.id", "session.id"} & found.keys():
         return "traces", span["traceId"], (STUB, start(span), False), patch

@@ -27,7 +27,8 @@ export const BIG = Array.from({ length: 8000 }, (_, n) => `line ${n}: ${n % 7 ? 
 
 export const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 export const texts = (metadata) => Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, text(value)]));
-export const between = (start) => ({ $between: [start, Date.now() + 1] });
+/** A time within the minute after `start`. */
+export const between = (start) => ({ $between: [start, start + 60_000] });
 
 export function settings() {
   const names = ["TRACEMILL_URL", "TRACEMILL_PUBLIC_KEY", "TRACEMILL_SECRET_KEY"];

@@ -30,12 +30,22 @@ def text(value):
 
 
 def texts(metadata):
-    return {name: text(value) for name, value in metadata.items()}
+    return {name: text(sent(value)) for name, value in metadata.items()}
+
+
+def sent(value):
+    """A value as the clients send it: integers that JavaScript cannot hold become texts, within others too."""
+    if isinstance(value, dict):
+        return {name: sent(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [sent(item) for item in value]
+    is_large = isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1
+    return str(value) if is_large else value
 
 
 def between(start):
-    """A time from `start` (seconds) until now."""
-    return {"$between": [int(start * 1000), int(time.time() * 1000) + 1]}
+    """A time within the minute after `start`, in seconds."""
+    return {"$between": [int(start * 1000), int(start * 1000) + 60_000]}
 
 
 class Faults(logging.Handler):

@@ -69,7 +69,8 @@ def run(said, client, one):
     said.row(
         "observations", f"g-{one}", type="GENERATION", name="call", start_time=ms(after(2)), end_time=ms(after(4)),
         completion_start_time=ms(after(2.5)), provided_model_name="acme-large-1", parent_observation_id=f"s-{one}",
-        model_parameters=text({"temperature": 0.7, "max_tokens": 100, "stop": ["a", "b"]}),
+        # The client makes texts of fractions.
+        model_parameters=text({"temperature": "0.7", "max_tokens": 100, "stop": ["a", "b"]}),
         input=text([{"role": "user", "content": "hi 🙂"}]), output=text({"role": "assistant", "content": "naïve"}),
         usage_details={"input": 11, "output": 22, "cached": 3, "total": 36}, level="DEFAULT",
         cost_details={"input": "0.000011", "output": "0.000022", "total": "0.000033"}, total_cost="0.000033", **shared,

@@ -49,21 +49,18 @@ def whole(said, client, one):
             children(said, client, root, one)
         root.update(output=["an", "answer"])
     trace_metadata = METADATA if MAJOR == 3 else METADATA | {"tenant": "acme", "digits": METADATA["digits"]}
-    # Propagation also writes to the observation that is current; what is propagated is not its metadata.
-    version = None if MAJOR == 3 else "1.2"
     said.row(
         "traces", root.trace_id, ADDED, name="trace name", user_id="user-1", session_id=f"session-{one}", tags=["a", "b"],
         version="1.2", release=RELEASE, environment=ENVIRONMENT, public=True, metadata=texts(trace_metadata),
         input=text({"q": "why?"}) if MAJOR == 5 else "trace in",
         output=text(["an", "answer"]) if MAJOR == 5 else text({"trace": "out"}), timestamp=between(began),
     )  # fmt: skip
-    root_version = "1.2"  # update_trace and propagation write langfuse.version on the current span
     said.row(
         "observations", root.id, ADDED, type="SPAN", name="root", trace_id=root.trace_id, parent_observation_id=None,
-        input=text({"q": "why?"}), output=text(["an", "answer"]), metadata=texts(METADATA), version=root_version,
+        input=text({"q": "why?"}), output=text(["an", "answer"]), metadata=texts(METADATA), version="1.2",
         level="DEFAULT", environment=ENVIRONMENT, start_time=between(began), end_time=between(began),
     )  # fmt: skip
-    scores(said, client, root, one, version)
+    scores(said, client, root, one)
 
 
 def children(said, client, root, one):
@@ -109,7 +106,7 @@ def children(said, client, root, one):
              parent_observation_id=outer.id, **shared)  # fmt: skip
 
 
-def scores(said, client, root, one, _version):
+def scores(said, client, root, one):
     shared = {"environment": ENVIRONMENT, "source": "API"}
     on_trace = {"trace_id": root.trace_id}
     client.create_score(score_id=f"n-{one}", name="quality", value=0.1, comment="so so", metadata=METADATA, **on_trace)
