@@ -1,6 +1,10 @@
 """JSON whose numbers keep the digits that were written."""
 
 import json
+import re
+
+# An escape that may be half of a surrogate pair.
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Number(str):
@@ -11,11 +15,23 @@ class Number(str):
 
 def parse(text):
     """The value of a JSON text; numbers are `Number`, of a name that occurs twice the last value counts."""
-    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_no_constant)
+    value = json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_no_constant)
+    return _whole(value) if HALF.search(text) else value
 
 
 def _no_constant(name):
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(value):
+    """The value where half of a surrogate pair is U+FFFD."""
+    if isinstance(value, dict):
+        return {_whole(name): _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, str) and not isinstance(value, Number):
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
+    return value
 
 
 def compact(value):

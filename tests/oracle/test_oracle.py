@@ -211,6 +211,9 @@ class Values(unittest.TestCase):
         self.assertFalse(same('{"a":1}', '{"a":1.0}'))
         self.assertFalse(same('{"a":1}', '{"a":"1"}'))
 
+    def test_half_a_surrogate_pair(self):
+        self.assertEqual(parse('"half \\ud83d!, whole \\ud83d\\ude00"'), "half \ufffd!, whole 😀")
+
     def test_times(self):
         self.assertEqual(events.millis("1970-01-01T00:00:00.9999999Z"), 999)
         self.assertEqual(events.millis("1970-01-01T02:00:01+0200"), 1000)

@@ -206,6 +206,6 @@ def send(sender, case, project, journal):
     taken, refused = ([one["id"] for one in said[name]] for name in ("successes", "errors"))
     entry = {"project": project.id, "endpoint": case.path, "body": case.body.decode()}
     journal.add(outcome="accepted", successes=taken, status=status, **entry)
-    if sorted(taken) != sorted(case.taken) or sorted(refused) != sorted(case.refused):
+    if sorted(map(str, taken)) != sorted(case.taken) or sorted(map(str, refused)) != sorted(case.refused):
         return f"took {taken} and refused {refused}, not {case.refused}: {said['errors'][:1]}"
     return None
