@@ -1,0 +1,66 @@
+"""Runs the real clients against a server, and judges the rows that come of it.
+
+    run.py --packages DIR --out DIR [--clickhouse URL --project ID] [--only NAME...] [--wait SECONDS]
+
+The packages are those that scripts/test-clients.sh installed; it prints their folder. The server and its keys are in the
+environment: TRACEMILL_URL, TRACEMILL_PUBLIC_KEY, TRACEMILL_SECRET_KEY; the project should be empty. What each client says that
+it did goes to a file in --out. Exits with 1 where a client failed or, with --clickhouse, a row is not as it was sent.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Name -> its packages, its script.
+CLIENTS = {
+    "python-2": ("langfuse-2", "python/ingestion_client.py"),
+    "python-3": ("langfuse-3", "python/otel_client.py"),
+    "python-4": ("langfuse-4", "python/otel_client.py"),
+    "python-5": ("langfuse-5", "python/otel_client.py"),
+    "pydantic-ai": ("pydantic-ai", "python/pydantic_ai_client.py"),
+    "js-3": ("js-langfuse-3", "node/ingestion_client.mjs"),
+    "js-4": ("js-otel-4", "node/otel_client.mjs"),
+    "js-5": ("js-otel-5", "node/otel_client.mjs"),
+    "ai-5": ("js-otel-5", "node/ai_client.mjs"),
+}
+
+
+def run(name, packages, out):
+    """Whether the client ended well; its own words go to a file."""
+    folder, script = packages / CLIENTS[name][0], HERE / CLIENTS[name][1]
+    python = script.suffix == ".py"
+    command = [folder / "bin" / "python", "-W", "ignore", script] if python else ["node", script]
+    environment = os.environ | {"TRACEMILL_CLIENT_PACKAGES": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    with open(out / f"{name}.json", "wb") as said:
+        try:
+            code = subprocess.run(command, env=environment, stdout=said, timeout=120).returncode
+        except subprocess.TimeoutExpired:
+            code = "no end within 120 s"
+    print(f"{name}: {'ended well' if code == 0 else f'failed: {code}'}", flush=True)
+    return code == 0
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    options.add_argument("--packages", type=pathlib.Path, required=True)
+    options.add_argument("--out", type=pathlib.Path, required=True)
+    options.add_argument("--clickhouse")
+    options.add_argument("--project")
+    options.add_argument("--only", nargs="+", choices=CLIENTS, default=list(CLIENTS))
+    options.add_argument("--wait", type=float, default=15)
+    options = options.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    ended = [run(name, options.packages, options.out) for name in options.only]
+    files = [path for name in options.only if (path := options.out / f"{name}.json").stat().st_size]
+    code = 0
+    if options.clickhouse:
+        command = [sys.executable, HERE / "judge.py", "--clickhouse", options.clickhouse, "--project", options.project]
+        code = subprocess.run([*command, "--wait", str(options.wait), *files]).returncode
+    return 0 if all(ended) and code == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
