@@ -34,7 +34,11 @@ pub(super) fn read(ty: &str, body: &str) -> Result<Event, Rejected> {
     let taken = take(std::slice::from_ref(&text));
     if let Some(rejected) = taken.rejected.first() {
         let mut stored = object(text.as_bytes(), Access::Project, Rules::Public, &Limits::default()).unwrap();
-        assert_eq!(stored.rejected, [rejected.clone()], "both readings agree: {text}");
+        assert_eq!(
+            stored.rejected,
+            std::slice::from_ref(rejected),
+            "both readings agree: {text}"
+        );
         return Err(stored.rejected.remove(0));
     }
     let raw = taken.raw_object().unwrap();
