@@ -185,7 +185,8 @@ fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
         }
         let mut metadata = row.unwrap().metadata;
         let mut expected = pairs(expected);
-        (metadata.sort(), expected.sort());
+        metadata.sort();
+        expected.sort();
         if vector != "5" {
             assert_eq!(metadata, expected, "vector {vector}, stored in between");
         }
