@@ -36,6 +36,7 @@ pub use checked::{
 };
 pub use edges::Flow;
 pub use fault::{Fault, render};
+pub(crate) use reader::Span;
 pub use stores::StoreCheck;
 
 use fault::Context;
@@ -92,6 +93,7 @@ fn check(
         stores: &stores,
         shared: &shared,
         memory: limits.memory,
+        share: limits.memory,
     };
     let drafted = graphs::read(&root, &around);
     places::check(context, &drafted, &stores);

@@ -2,6 +2,7 @@
 //!
 //! What a key means when neither the file nor the environment gives it, and how far a value may go.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tracemill_model::ByteSize;
@@ -103,7 +104,7 @@ pub const ZSTD_LEVEL: u32 = 1;
 pub const GZIP_LEVEL: u32 = 6;
 
 /// Where the intake listens.
-pub const LISTEN: &str = "127.0.0.1:3000";
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
 /// The longest body of `/ingestion`: the fork's own.
 pub const BODY: ByteSize = ByteSize((9 << 20) / 2);
 /// The longest OTLP body as received.

@@ -62,7 +62,10 @@ pub(super) struct Link {
 pub(super) struct Surroundings<'a> {
     pub(super) stores: &'a Stores,
     pub(super) shared: &'a Shared,
+    /// The process's budget.
     pub(super) memory: ByteSize,
+    /// The graph's own share of it.
+    pub(super) share: ByteSize,
 }
 
 /// A graph and where its sinks write.
@@ -128,6 +131,10 @@ fn read_graph(name: &str, section: &Section<'_>, around: &Surroundings<'_>) -> D
         why: " (no more than limits.memory)",
     };
     let memory = section.size("memory", &bounds);
+    let around = &Surroundings {
+        share: memory.unwrap_or(around.share),
+        ..*around
+    };
     let mut nodes = Vec::new();
     for types in &TYPES {
         let example = format!("[{}.{}.NAME]", section.path, types.key);
@@ -181,7 +188,7 @@ fn read_node(name: String, section: &Section<'_>, types: &Types, around: &Surrou
 
 fn source(section: &Section<'_>, ty: &str, around: &Surroundings<'_>) -> NodeKind {
     match ty {
-        "queue" => NodeKind::Queue(Box::new(queue::read(section, around.stores, around.memory))),
+        "queue" => NodeKind::Queue(Box::new(queue::read(section, around.stores, around.share))),
         _ => NodeKind::Windows(Box::new(windows::read(section, around.shared))),
     }
 }
@@ -205,7 +212,7 @@ fn sink(section: &Section<'_>, ty: &str, around: &Surroundings<'_>) -> (NodeKind
             return (NodeKind::Letters(Box::new(letters)), Vec::new());
         }
         "clickhouse" => {
-            let rows = ingestion::rows(section, around.memory);
+            let rows = ingestion::rows(section, around.share);
             let links = vec![
                 link(section, "input", "name the merge operator that it reads"),
                 link(

@@ -44,16 +44,14 @@ pub(super) fn read(root: &Section<'_>) -> Option<Intake> {
 }
 
 fn listen(section: &Section<'_>) -> SocketAddr {
-    let default = || SocketAddr::from(([127, 0, 0, 1], 3000));
-    debug_assert_eq!(default().to_string(), defaults::LISTEN);
     let Some(text) = section.name("listen") else {
-        return default();
+        return defaults::LISTEN;
     };
     text.value.parse().unwrap_or_else(|_| {
         let message = format!("listen = {:?} in {} is no address with a port", text.raw, section.path);
         let remedy = "write \"127.0.0.1:3000\", \"0.0.0.0:3000\" for every network, or \"[::]:3000\"";
         section.report(text.at, "listen", Some(&text.raw), message, remedy);
-        default()
+        defaults::LISTEN
     })
 }
 

@@ -117,7 +117,7 @@ fn bullmq(section: &Section<'_>) -> BullMq {
         address,
         cluster,
         own,
-        queues: with_shards(section, names),
+        queues: with_shards(section, &names),
     }
 }
 
@@ -181,7 +181,7 @@ fn fault_of(name: &str) -> Option<String> {
 }
 
 /// Every sharded queue is followed by its shards.
-fn with_shards(section: &Section<'_>, names: Vec<String>) -> Vec<String> {
+fn with_shards(section: &Section<'_>, names: &[String]) -> Vec<String> {
     let bounds = Bounds {
         range: 1..=defaults::MAX_SHARDS,
         why: "",
@@ -196,7 +196,7 @@ fn with_shards(section: &Section<'_>, names: Vec<String>) -> Vec<String> {
         count.and_then(|count| usize::try_from(count).ok())
     };
     let mut queues: Vec<String> = Vec::new();
-    for name in &names {
+    for name in names {
         let shards = (1..count(name).unwrap_or(1)).map(|shard| format!("{name}-{shard}"));
         for queue in [name.clone()].into_iter().chain(shards) {
             if !queues.contains(&queue) {

@@ -365,7 +365,7 @@ impl<'a> Section<'a> {
 
     /// Whether a source of any graph is of that type, without reading any.
     pub(super) fn has_source(&self, ty: &str) -> bool {
-        fn tables<'t>(raw: Option<&'t RawValue>) -> impl Iterator<Item = &'t RawTable> {
+        fn tables(raw: Option<&RawValue>) -> impl Iterator<Item = &RawTable> {
             let entries = match raw {
                 Some(RawValue::Table(table)) => table.entries.as_slice(),
                 _ => &[],
@@ -467,7 +467,7 @@ fn is_secret(path: &str) -> bool {
 
 /// A duration that prints with the largest unit that divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span(pub(super) Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -3,7 +3,7 @@
 use tracemill_model::ByteSize;
 
 use super::picture::{Edge, Node, Picture, Shape, address, engine_name, store_kind};
-use crate::config::{Backend, Batch, Checked, Engine, Flow, Graph, IngestionRoute};
+use crate::config::{Backend, Batch, Checked, Engine, Flow, Graph, IngestionRoute, Span};
 
 /// Nodes and edges while they are drawn.
 #[derive(Default)]
@@ -58,11 +58,11 @@ pub(super) fn picture(checked: &Checked, graph: &Graph, route: &IngestionRoute<'
     }
     let jobs = drawing.node(route.source, Shape::Source, "queue", queue_detail(route));
     let fetch = drawing.stage("fetch", &format!("reads raw objects from {raw_address}"));
-    let decode = drawing.stage("decode", "checks events and spans; what is none becomes a letter");
+    let decode = drawing.stage("decode", "reads events and spans; what cannot be read becomes a letter");
     let merge = drawing.node(route.operator, Shape::Operator, "merge", merge_detail(route));
     let price = drawing.stage("price", &price_detail(checked));
     let gather = drawing.stage("gather", &format!("one insert a table: {}", batch(route.rows.batch)));
-    let rows = drawing.node(route.sink, Shape::Sink, "clickhouse", rows_detail(route));
+    let rows = drawing.node(route.sink, Shape::Sink, "clickhouse", rows_detail(checked, route));
     let ack = drawing.stage(
         "ack",
         "jobs are done when their rows were seen in ClickHouse, or are letters",
@@ -116,7 +116,7 @@ fn engine_detail(checked: &Checked) -> String {
 }
 
 fn batch(batch: Batch) -> String {
-    format!("{} or {} ms", batch.bytes, batch.age.as_millis())
+    format!("{} or {}", batch.bytes, Span(batch.age))
 }
 
 fn queue_detail(route: &IngestionRoute<'_>) -> String {
@@ -144,10 +144,7 @@ fn merge_detail(route: &IngestionRoute<'_>) -> String {
         "others are taken as new"
     };
     let held: ByteSize = merge.held_bytes;
-    format!(
-        "holds entities for {} s, at most {held}; {history}",
-        merge.held_for.as_secs()
-    )
+    format!("holds entities for {}, at most {held}; {history}", Span(merge.held_for))
 }
 
 fn price_detail(checked: &Checked) -> String {
@@ -160,7 +157,8 @@ fn price_detail(checked: &Checked) -> String {
     }
 }
 
-fn rows_detail(route: &IngestionRoute<'_>) -> String {
+fn rows_detail(checked: &Checked, route: &IngestionRoute<'_>) -> String {
     let log = if route.rows.file_log { ", and the file log" } else { "" };
-    format!("inserts and verifies{log}; what ClickHouse refuses becomes a letter")
+    let engine = engine_name(checked);
+    format!("inserts into {engine} and verifies{log}; what ClickHouse refuses becomes a letter")
 }
