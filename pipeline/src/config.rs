@@ -7,14 +7,21 @@
 //!   secret; checked passwords and store options are [`tracemill_model::Secret`].
 //! - Precedence is per key: the file, then the environment variable that operators of Langfuse know, then the default.
 
+mod access;
 mod checked;
 pub mod defaults;
 mod edges;
 mod expand;
+mod family;
 mod fault;
 mod graphs;
+mod ingestion;
+mod intake;
+mod places;
+mod queue;
 mod raw;
 mod reader;
+mod redis;
 mod services;
 mod sinks;
 mod stores;
@@ -22,12 +29,14 @@ mod url;
 mod windows;
 
 pub use checked::{
-    Checked, Compression, Embedded, Engine, FileFormat, FileSink, Graph, Layout, Limits, OnStuck, Operator,
-    OperatorKind, Projects, Queries, QueryLimits, Reconcile, Role, Route, Server, Servers, Sink, SinkKind, Source,
-    SourceKind, Start, Status, Store, StoreKind, TableChoice, Windows, WireCompression,
+    Access, AccessKey, Backend, Batch, BullMq, Checked, Compression, Embedded, Engine, FileFormat, FileSink, Graph,
+    IngestionRoute, Intake, KeyProof, Layout, LetterSink, Limits, Merge, OnStuck, Operator, OperatorKind, Organisation,
+    Prices, Projects, Queries, QueryLimits, Queue, Reconcile, Role, Route, RowSink, Server, Servers, Sink, SinkKind,
+    Source, SourceKind, Start, Status, Store, StoreKind, TableChoice, Windows, WireCompression,
 };
 pub use edges::Flow;
 pub use fault::{Fault, render};
+pub(crate) use reader::Span;
 pub use stores::StoreCheck;
 
 use fault::Context;
@@ -77,13 +86,18 @@ fn check(
     let limits = stores::limits(&root);
     let status = stores::status(&root);
     let shared = windows::shared(&root);
+    let intake = intake::read(&root);
+    let access = access::read(&root, intake.as_ref());
+    let prices = intake::prices(&root);
     let around = Surroundings {
         stores: &stores,
         shared: &shared,
         memory: limits.memory,
+        share: limits.memory,
     };
     let drafted = graphs::read(&root, &around);
-    edges::check_places(context, &drafted, &stores);
+    places::check(context, &drafted, &stores);
+    family::check_file(&root, &drafted, role, engine.as_ref());
     root.finish();
     Some(Checked {
         file: file_name.to_owned(),
@@ -96,6 +110,9 @@ fn check(
             .collect(),
         limits,
         status,
+        intake,
+        access,
+        prices,
         graphs: drafted.into_iter().map(|drafted| drafted.graph).collect(),
     })
 }

@@ -3,6 +3,7 @@
 //! Pure: a picture is made of [`crate::config::Checked`] alone, and holds no secret, since stores appear by their URL.
 
 mod dot;
+mod ingestion;
 mod mermaid;
 mod picture;
 mod text;
@@ -132,5 +133,127 @@ failed = "halves"
                 ("gs://lake/langfuse/csv/", Shape::Place),
             ]
         );
+    }
+
+    const INGESTION: &str = r#"
+[store.raw]
+url = "s3://events"
+[intake]
+salt = "hidden"
+[access.demo]
+keys = [{ public = "pk-lf-a", secret = "hidden" }]
+[graph.in.source.jobs]
+type = "queue"
+backend = "bullmq"
+url = "redis://:hidden@redis:6379"
+[graph.in.operator.merge]
+type = "merge"
+input = "jobs"
+[graph.in.sink.rows]
+type = "clickhouse"
+input = "merge"
+rejected = "letters"
+[graph.in.sink.letters]
+type = "letters"
+"#;
+
+    fn ingestion(toml: &str) -> Checked {
+        crate::config::load(toml, "graph.toml", &|_| None).expect("no faults")
+    }
+
+    #[test]
+    fn text_draws_the_stages_and_the_letters_below_them() {
+        let text = render(&ingestion(INGESTION), Style::Text);
+        let drawn = [
+            "  jobs ──► fetch ──► decode ──► merge ──► price ──► gather ──► rows ──► ack\n",
+            "                     │                                         │\n",
+            "                     └──rejected──► letters ◄──rejected────────┘\n",
+            "                        s3://events/letters/\n",
+        ];
+        assert!(text.contains(&drawn.concat()), "{text}");
+        assert!(text.contains("bullmq at redis://***@redis:6379, 8 queues"), "{text}");
+        assert!(!text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn the_letters_branch_ends_below_both_however_long_the_names_are() {
+        for length in [1, 6, 20, 60] {
+            let name = "l".repeat(length);
+            let toml = INGESTION.replace("sink.letters", &format!("sink.{name}"));
+            let text = render(
+                &ingestion(&toml.replace("\"letters\"\n[", &format!("\"{name}\"\n["))),
+                Style::Text,
+            );
+            let lines: Vec<&str> = text.lines().skip(2).take(3).collect();
+            let column = |line: &str, what: &str| line.split(what).next().map(|before| before.chars().count());
+            assert_eq!(column(lines[0], "rows"), column(lines[2], "┘"), "{text}");
+            assert_eq!(column(lines[0], "decode"), column(lines[2], "└"), "{text}");
+            let bars: Vec<usize> = lines[1]
+                .chars()
+                .enumerate()
+                .filter(|(_, c)| *c == '│')
+                .map(|(at, _)| at)
+                .collect();
+            assert_eq!(bars.first().copied(), column(lines[0], "decode"), "{text}");
+            assert_eq!(bars.last().copied(), column(lines[0], "rows"), "{text}");
+        }
+    }
+
+    #[test]
+    fn dot_and_mermaid_have_every_stage_and_edge_of_ingestion_once() {
+        let checked = ingestion(INGESTION);
+        for style in [Style::Dot, Style::Mermaid] {
+            let drawn = render(&checked, style);
+            for flow in [
+                "jobs",
+                "raw objects",
+                "patches of entities",
+                "merged rows",
+                "priced rows",
+                "inserts",
+            ] {
+                let label = if style == Style::Dot {
+                    format!("[label=\"{flow}\"]")
+                } else {
+                    format!("|{flow}|")
+                };
+                assert_eq!(drawn.matches(&label).count(), 1, "{flow}: {drawn}");
+            }
+            assert_eq!(drawn.matches("durable epochs").count(), 1, "{drawn}");
+            assert_eq!(
+                drawn.matches("rejected rows").count(),
+                2,
+                "of decode and of insert: {drawn}"
+            );
+            assert!(!drawn.contains("hidden"), "{drawn}");
+        }
+    }
+
+    #[test]
+    fn stages_named_as_nodes_are_no_trouble() {
+        let toml = INGESTION
+            .replace("operator.merge", "operator.fetch")
+            .replace("\"merge\"\nrej", "\"fetch\"\nrej");
+        let pictures = pictures(&ingestion(&toml));
+        let [picture] = pictures.as_slice() else {
+            panic!("one graph")
+        };
+        let stages: Vec<&str> = picture
+            .nodes
+            .iter()
+            .filter(|node| node.shape == Shape::Stage)
+            .map(|node| node.name.as_str())
+            .collect();
+        assert_eq!(stages, ["fetch", "decode", "price", "gather", "ack"]);
+        assert!(picture.edges.iter().all(|edge| edge.from != edge.to));
+        let places: Vec<&str> = picture
+            .nodes
+            .iter()
+            .filter(|node| node.shape == Shape::Place)
+            .map(|node| node.name.as_str())
+            .collect();
+        let expected = ["s3://events/events/", "redis://***@redis:6379", "127.0.0.1:3000"];
+        assert_eq!(places[..3], expected);
+        assert_eq!(places[3..], ["embedded ClickHouse", "s3://events/letters/"]);
     }
 }

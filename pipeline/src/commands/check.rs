@@ -11,7 +11,7 @@ use super::GraphArg;
 use crate::PipelineError;
 use crate::assemble;
 use crate::bars::say;
-use crate::config::{Checked, Engine, Projects};
+use crate::config::{Backend, Checked, Engine, Projects};
 use crate::error::exit_code;
 use crate::preflight;
 use crate::session::{Session, load};
@@ -71,6 +71,7 @@ fn summary(checked: &Checked) {
     for (name, store) in &checked.stores {
         say(&format!("  store    {name}: {}", store.url));
     }
+    ingestion(checked);
     for graph in &checked.graphs {
         for route in graph.routes() {
             let projects = match &route.windows.projects {
@@ -86,6 +87,47 @@ fn summary(checked: &Checked) {
             ));
         }
     }
+}
+
+/// What the file asks for of the intake and the ingestion graph. No key, no salt, no password.
+fn ingestion(checked: &Checked) {
+    if let Some(intake) = &checked.intake {
+        say(&format!(
+            "  intake   {}: bodies to {}, OTLP to {}, {} in flight",
+            intake.listen, intake.body, intake.otlp_body, intake.memory
+        ));
+    }
+    for access in &checked.access {
+        let public: Vec<&str> = access.keys.iter().map(|key| key.public.as_str()).collect();
+        say(&format!(
+            "  access   {} ({}): {}",
+            access.project,
+            access.name,
+            public.join(", ")
+        ));
+    }
+    let Some((graph, route)) = checked.ingestion() else {
+        return;
+    };
+    match &route.queue.backend {
+        Backend::Local { dir } => say(&format!("  queue    {}: local, in {}", route.source, dir.display())),
+        Backend::BullMq(bullmq) => {
+            let cluster = if bullmq.cluster { " (cluster)" } else { "" };
+            say(&format!(
+                "  queue    {}: bullmq at {}{cluster}, {}",
+                route.source,
+                bullmq.address,
+                bullmq.queues.join(", ")
+            ));
+        }
+    }
+    if let Some(file) = &checked.prices.file {
+        say(&format!("  prices   {}", file.display()));
+    }
+    say(&format!(
+        "  ingest   {}.{}: raw objects in {} ({:?}), letters in {} ({:?})",
+        graph.name, route.sink, route.queue.store, route.queue.prefix, route.letters.store, route.letters.prefix
+    ));
 }
 
 async fn connect(session: &Session, results: &mut Results) {

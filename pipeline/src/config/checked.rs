@@ -9,6 +9,13 @@ use std::time::Duration;
 
 use tracemill_model::{ByteSize, Millis, Period, ProjectId, Secret, Table};
 
+mod ingestion;
+
+pub use ingestion::{
+    Access, AccessKey, Backend, Batch, BullMq, IngestionRoute, Intake, KeyProof, LetterSink, Merge, Organisation,
+    Prices, Queue, RowSink,
+};
+
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
@@ -26,7 +33,13 @@ pub struct Checked {
     pub limits: Limits,
     /// Where the running process leaves its state for `tracemill status`.
     pub status: Status,
-    /// The graphs, in the order of the file. At least one.
+    /// The HTTP face. Where it is there, so are an ingestion graph and an access.
+    pub intake: Option<Intake>,
+    /// The projects that may send, in the order of the file; that of the environment last.
+    pub access: Vec<Access>,
+    /// Where prices of models come from.
+    pub prices: Prices,
+    /// The graphs, in the order of the file. At least one, and at most one of ingestion.
     pub graphs: Vec<Graph>,
 }
 
@@ -171,7 +184,7 @@ pub struct Status {
     pub dir: PathBuf,
 }
 
-/// One graph: its nodes, each with a name that no other node of it has.
+/// One graph, an export or ingestion: its nodes, each with a name that no other node of it has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     /// Its name.
@@ -200,6 +213,8 @@ pub struct Source {
 pub enum SourceKind {
     /// Windows of ClickHouse tables: gives batches of row versions; a split feeds descriptions back to it.
     Windows(Windows),
+    /// A queue of jobs: gives patches of entities.
+    Queue(Queue),
 }
 
 /// What leaves ClickHouse, and when.
@@ -285,6 +300,8 @@ pub enum OperatorKind {
         /// The source that it feeds.
         into: String,
     },
+    /// Merges the patches of each entity: takes patches, gives merged rows.
+    Merge(Merge),
 }
 
 /// A node that data leaves by.
@@ -301,6 +318,10 @@ pub struct Sink {
 pub enum SinkKind {
     /// Files on a store.
     Files(FileSink),
+    /// Rows of ClickHouse.
+    Rows(RowSink),
+    /// Letters on a store.
+    Letters(LetterSink),
 }
 
 /// Files on a store: takes rows, gives outcomes.
@@ -395,20 +416,25 @@ pub struct Route<'a> {
 }
 
 impl Graph {
-    /// The ways through the graph, one a sink, in the order of the file. A tee is several routes with one source.
+    /// The ways through an export, one a sink, in the order of the file. A tee is several routes with one source. An
+    /// ingestion graph has none: see [`Graph::ingestion`].
     #[must_use]
     pub fn routes(&self) -> Vec<Route<'_>> {
         self.sinks.iter().filter_map(|sink| self.route(sink)).collect()
     }
 
     fn route<'a>(&'a self, sink: &'a Sink) -> Option<Route<'a>> {
-        let SinkKind::Files(files) = &sink.kind;
+        let SinkKind::Files(files) = &sink.kind else {
+            return None;
+        };
         let dedup = self.operators.iter().find(|operator| operator.name == files.input)?;
         let OperatorKind::Dedup { input } = &dedup.kind else {
             return None;
         };
         let source = self.sources.iter().find(|source| &source.name == input)?;
-        let SourceKind::Windows(windows) = &source.kind;
+        let SourceKind::Windows(windows) = &source.kind else {
+            return None;
+        };
         Some(Route {
             windows,
             source: &source.name,

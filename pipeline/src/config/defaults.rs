@@ -2,6 +2,7 @@
 //!
 //! What a key means when neither the file nor the environment gives it, and how far a value may go.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tracemill_model::ByteSize;
@@ -101,3 +102,91 @@ pub const MAX_ROW_GROUP: ByteSize = ByteSize::gib(2);
 pub const ZSTD_LEVEL: u32 = 1;
 /// The gzip level.
 pub const GZIP_LEVEL: u32 = 6;
+
+/// Where the intake listens.
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+/// The longest body of `/ingestion`: the fork's own.
+pub const BODY: ByteSize = ByteSize((9 << 20) / 2);
+/// The longest OTLP body as received.
+pub const OTLP_BODY: ByteSize = ByteSize::mib(16);
+/// The longest body after decompression.
+pub const DECOMPRESSED: ByteSize = ByteSize::mib(64);
+/// What the bodies in flight may hold together.
+pub const INTAKE_MEMORY: ByteSize = ByteSize::mib(64);
+/// The least of these sizes.
+pub const MIN_BODY: ByteSize = ByteSize::kib(1);
+/// The greatest body.
+pub const MAX_BODY: ByteSize = ByteSize::gib(4);
+/// How many events a batch may have.
+pub const EVENTS: usize = 10_000;
+/// The greatest number of events of a batch.
+pub const MAX_EVENTS: usize = 1_000_000;
+/// How deep JSON may be nested.
+pub const NESTING: usize = 128;
+/// The least nesting: below it the clients' own events do not fit.
+pub const MIN_NESTING: usize = 16;
+/// The greatest nesting.
+pub const MAX_NESTING: usize = 1_024;
+/// The greatest rate of requests.
+pub const MAX_REQUESTS: u32 = 1_000_000;
+/// Requests in flight of a project.
+pub const IN_FLIGHT: usize = 64;
+/// The greatest number of requests in flight.
+pub const MAX_IN_FLIGHT: usize = 100_000;
+
+/// The folder of the local queue.
+pub const QUEUE_DIR: &str = "tracemill-data/queue";
+/// The store of raw objects and letters, where the file has one of this name or the environment describes it.
+pub const RAW_STORE: &str = "raw";
+/// What raw objects' names begin with.
+pub const RAW_PREFIX: &str = "events/";
+/// What letters' names begin with.
+pub const LETTERS_PREFIX: &str = "letters/";
+/// The bytes of an epoch.
+pub const EPOCH_BYTES: ByteSize = ByteSize::mib(16);
+/// The age of an epoch.
+pub const EPOCH_AGE: Duration = Duration::from_millis(250);
+/// Epochs at once.
+pub const EPOCHS: usize = 4;
+/// The greatest number of epochs at once.
+pub const MAX_EPOCHS: usize = 256;
+/// The least bytes of a batch.
+pub const MIN_BATCH: ByteSize = ByteSize::kib(64);
+/// The greatest bytes of a batch.
+pub const MAX_BATCH: ByteSize = ByteSize::gib(4);
+/// The least age of a batch, and the shortest backoff.
+pub const MIN_AGE: Duration = Duration::from_millis(1);
+/// The greatest age of a batch.
+pub const MAX_AGE: Duration = Duration::from_secs(600);
+/// How often a job is tried: the fork's own.
+pub const ATTEMPTS: u32 = 6;
+/// The greatest number of attempts.
+pub const MAX_ATTEMPTS: u32 = 1_000;
+/// The first wait of a job that failed: the fork's own.
+pub const BACKOFF: Duration = Duration::from_secs(5);
+/// The longest first wait.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(86_400);
+/// How long a job's lock holds: BullMQ's own.
+pub const LOCK: Duration = Duration::from_secs(30);
+/// The shortest lock.
+pub const MIN_LOCK: Duration = Duration::from_secs(1);
+/// The longest lock.
+pub const MAX_LOCK: Duration = Duration::from_secs(3_600);
+/// How often a job's worker may die.
+pub const STALLS: u32 = 3;
+/// The greatest number of stalls.
+pub const MAX_STALLS: u32 = 1_000;
+/// The greatest number of shards of a queue.
+pub const MAX_SHARDS: usize = 1_024;
+/// How long an idle entity is held.
+pub const HELD_FOR: Duration = Duration::from_secs(600);
+/// The longest that an idle entity is held.
+pub const MAX_HELD_FOR: Duration = Duration::from_secs(86_400);
+/// What held entities may take.
+pub const HELD_BYTES: ByteSize = ByteSize::mib(256);
+/// The least that held entities may take.
+pub const MIN_HELD_BYTES: ByteSize = ByteSize::mib(1);
+/// The bytes of an insert.
+pub const INSERT_BYTES: ByteSize = ByteSize::mib(32);
+/// The age of an insert.
+pub const INSERT_AGE: Duration = Duration::from_secs(1);

@@ -6,11 +6,10 @@
 
 use std::fmt;
 
-use super::checked::FileSink;
-use super::fault::{Context, Report, nearest};
-use super::graphs::{Drafted, Link, Node, NodeKind, Place};
+use super::family::{self, Findings};
+use super::fault::{Report, nearest};
+use super::graphs::{Link, Node, NodeKind, Place};
 use super::reader::{Section, Text};
-use super::stores::Stores;
 
 /// What flows along an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +22,22 @@ pub enum Flow {
     Rows,
     /// How a leaf ended.
     Outcomes,
+    /// Which raw objects are to be taken in.
+    Jobs,
+    /// The bytes of raw objects.
+    Objects,
+    /// Changes of entities, as clients sent them.
+    Patches,
+    /// The merged state of entities.
+    MergedRows,
+    /// The same with usage and cost.
+    PricedRows,
+    /// Rows of one table, as many as one insert takes.
+    Inserts,
+    /// What was written and verified.
+    Epochs,
+    /// What could not be decoded or written, with the reason.
+    Rejected,
 }
 
 impl fmt::Display for Flow {
@@ -32,6 +47,14 @@ impl fmt::Display for Flow {
             Self::Versions => "batches of versions",
             Self::Rows => "batches of rows",
             Self::Outcomes => "outcomes",
+            Self::Jobs => "jobs",
+            Self::Objects => "raw objects",
+            Self::Patches => "patches of entities",
+            Self::MergedRows => "merged rows",
+            Self::PricedRows => "priced rows",
+            Self::Inserts => "inserts",
+            Self::Epochs => "durable epochs",
+            Self::Rejected => "rejected rows",
         })
     }
 }
@@ -43,6 +66,9 @@ fn carried(kind: &NodeKind, key: &str) -> Option<Flow> {
         (NodeKind::Files(_), "input") => Some(Flow::Rows),
         (NodeKind::Files(_), "failed") => Some(Flow::Outcomes),
         (NodeKind::Split, "into") => Some(Flow::Descriptions),
+        (NodeKind::Merge(_), "input") => Some(Flow::Patches),
+        (NodeKind::Rows(_), "input") => Some(Flow::MergedRows),
+        (NodeKind::Rows(_), "rejected") => Some(Flow::Rejected),
         _ => None,
     }
 }
@@ -58,7 +84,10 @@ fn gives(kind: &NodeKind) -> Option<Flow> {
         NodeKind::Dedup => Some(Flow::Rows),
         NodeKind::Split => Some(Flow::Descriptions),
         NodeKind::Files(_) => Some(Flow::Outcomes),
-        NodeKind::Unknown => None,
+        NodeKind::Queue(_) => Some(Flow::Patches),
+        NodeKind::Merge(_) => Some(Flow::MergedRows),
+        NodeKind::Rows(_) => Some(Flow::Rejected),
+        NodeKind::Letters(_) | NodeKind::Unknown => None,
     }
 }
 
@@ -69,7 +98,10 @@ fn takes(kind: &NodeKind) -> Option<Flow> {
         NodeKind::Dedup => Some(Flow::Versions),
         NodeKind::Split => Some(Flow::Outcomes),
         NodeKind::Files(_) => Some(Flow::Rows),
-        NodeKind::Unknown => None,
+        NodeKind::Merge(_) => Some(Flow::Patches),
+        NodeKind::Rows(_) => Some(Flow::MergedRows),
+        NodeKind::Letters(_) => Some(Flow::Rejected),
+        NodeKind::Queue(_) | NodeKind::Unknown => None,
     }
 }
 
@@ -78,8 +110,12 @@ fn offered(kind: &NodeKind, key: &str) -> Option<Flow> {
     if draws(key) { gives(kind) } else { takes(kind) }
 }
 
-fn kind_name(kind: &NodeKind) -> &'static str {
+pub(super) fn kind_name(kind: &NodeKind) -> &'static str {
     match kind {
+        NodeKind::Queue(_) => "queue source",
+        NodeKind::Merge(_) => "merge operator",
+        NodeKind::Rows(_) => "clickhouse sink",
+        NodeKind::Letters(_) => "letters sink",
         NodeKind::Windows(_) => "windows source",
         NodeKind::Dedup => "dedup operator",
         NodeKind::Split => "split operator",
@@ -92,15 +128,17 @@ fn kind_name(kind: &NodeKind) -> &'static str {
 struct Edges<'n, 'a> {
     graph: &'n Section<'a>,
     nodes: &'n [Node],
+    family: &'n Findings<'n>,
     /// What links that are faulty would have carried: nodes that only such a link could name are no orphans.
     broken: Vec<Flow>,
 }
 
 /// Checks one graph.
-pub(super) fn check(graph: &Section<'_>, nodes: &[Node]) {
+pub(super) fn check(graph: &Section<'_>, nodes: &[Node], family: &Findings<'_>) {
     let mut edges = Edges {
         graph,
         nodes,
+        family,
         broken: Vec::new(),
     };
     edges.check_names();
@@ -133,6 +171,10 @@ impl<'n> Edges<'n, '_> {
         named()
             .find(|other| offered(&other.kind, key) == wanted)
             .or_else(|| named().next())
+    }
+
+    fn has(&self, is_it: impl Fn(&NodeKind) -> bool) -> bool {
+        self.nodes.iter().any(|node| is_it(&node.kind))
     }
 
     fn origin(&self, node: &Node) -> Option<&'n Node> {
@@ -218,8 +260,13 @@ impl<'n> Edges<'n, '_> {
         let Some(wanted) = wanted.filter(|_| !is_circular) else {
             return;
         };
-        if let Some(offered) = offered(&target.kind, link.key).filter(|offered| *offered != wanted) {
-            self.report_misfit(node, link, to, target, (wanted, offered));
+        let is_known = !matches!(target.kind, NodeKind::Unknown);
+        let offered = offered(&target.kind, link.key);
+        if is_known && offered != Some(wanted) {
+            // An edge between the two halves of a mixed graph goes with the mixing.
+            if !(self.family.is_mixed && family::of(&node.kind) != family::of(&target.kind)) {
+                self.report_misfit(node, link, to, target, (wanted, offered));
+            }
             self.broken.push(wanted);
         }
     }
@@ -240,17 +287,18 @@ impl<'n> Edges<'n, '_> {
         self.report(to.at, &to.path, Some(&to.raw), message, remedy);
     }
 
-    fn report_misfit(&self, node: &Node, link: &Link, to: &Text, target: &Node, flows: (Flow, Flow)) {
+    fn report_misfit(&self, node: &Node, link: &Link, to: &Text, target: &Node, flows: (Flow, Option<Flow>)) {
         let (wanted, given) = flows;
         let (here, there) = (kind_name(&node.kind), kind_name(&target.kind));
+        let other = given.map_or_else(|| "nothing".to_owned(), |given| given.to_string());
         let message = if draws(link.key) {
             format!(
-                "{}: a {here} takes {wanted}, but {:?} is a {there} and gives {given}",
+                "{}: a {here} takes {wanted}, but {:?} is a {there} and gives {other}",
                 to.path, to.raw
             )
         } else {
             format!(
-                "{}: a {here} sends {wanted} there, but {:?} is a {there} and takes {given}",
+                "{}: a {here} sends {wanted} there, but {:?} is a {there} and takes {other}",
                 to.path, to.raw
             )
         };
@@ -261,7 +309,10 @@ impl<'n> Edges<'n, '_> {
             .map(|node| node.name.as_str())
             .collect();
         let remedy = match (fits.as_slice(), wanted, given) {
-            ([], Flow::Rows, Flow::Versions) => format!("put a dedup operator between {:?} and this", to.raw),
+            ([], Flow::Rows, Some(Flow::Versions)) => format!("put a dedup operator between {:?} and this", to.raw),
+            ([], Flow::MergedRows, Some(Flow::Patches)) => {
+                format!("put a merge operator between {:?} and this", to.raw)
+            }
             ([], ..) => format!("add {}", needed(Some(wanted), draws(link.key), &self.graph.path)),
             ([one], ..) => format!("write {} = {one:?}", link.key),
             (many, ..) => format!("name one of {}", super::fault::listed(many)),
@@ -275,9 +326,21 @@ impl<'n> Edges<'n, '_> {
                 NodeKind::Windows(_) => ("nothing reads the source", Flow::Versions),
                 NodeKind::Dedup => ("nothing reads the operator", Flow::Rows),
                 NodeKind::Split => ("no sink sends its failed leaves to the operator", Flow::Outcomes),
-                NodeKind::Files(_) | NodeKind::Unknown => continue,
+                NodeKind::Queue(_) => ("nothing reads the source", Flow::Patches),
+                NodeKind::Merge(_) => ("nothing reads the operator", Flow::MergedRows),
+                NodeKind::Letters(_) => ("no clickhouse sink sends its rejected rows to the sink", Flow::Rejected),
+                NodeKind::Files(_) | NodeKind::Rows(_) | NodeKind::Unknown => continue,
             };
-            let key = if flow == Flow::Outcomes { "failed" } else { "input" };
+            if self.family.is_spare(node)
+                || (flow == Flow::Rejected && !self.has(|kind| matches!(kind, NodeKind::Rows(_))))
+            {
+                continue;
+            }
+            let key = match flow {
+                Flow::Outcomes => "failed",
+                Flow::Rejected => "rejected",
+                _ => "input",
+            };
             let is_named = self
                 .nodes
                 .iter()
@@ -285,10 +348,26 @@ impl<'n> Edges<'n, '_> {
                 .any(|link| link.key == key && link.to.as_ref().is_some_and(|text| text.value == node.name));
             if !is_named && !self.broken.contains(&flow) {
                 let message = format!("{what} {:?} of {}", node.name, self.graph.path);
-                let remedy = format!(
-                    "write {key} = {:?} in the node that should, or remove this one",
-                    node.name
-                );
+                let remedy = match (&node.kind, key) {
+                    (NodeKind::Queue(_), _) if !self.has(|kind| matches!(kind, NodeKind::Merge(_))) => {
+                        let path = &self.graph.path;
+                        format!(
+                            "add [{path}.operator.NAME] with type = \"merge\" and input = {:?}",
+                            node.name
+                        )
+                    }
+                    (NodeKind::Merge(_), _) if !self.has(|kind| matches!(kind, NodeKind::Rows(_))) => {
+                        let path = &self.graph.path;
+                        format!(
+                            "add [{path}.sink.NAME] with type = \"clickhouse\" and input = {:?}",
+                            node.name
+                        )
+                    }
+                    _ => format!(
+                        "write {key} = {:?} in the node that should, or remove this one",
+                        node.name
+                    ),
+                };
                 self.report(node.at, &node.path, None, message, remedy);
             }
         }
@@ -339,41 +418,10 @@ fn needed(flow: Option<Flow>, is_drawn: bool, graph: &str) -> String {
         (Some(Flow::Versions), true) => format!("[{graph}.source.NAME] with type = \"windows\""),
         (Some(Flow::Rows), true) => format!("[{graph}.operator.NAME] with type = \"dedup\""),
         (Some(Flow::Outcomes), false) => format!("[{graph}.operator.NAME] with type = \"split\""),
+        (Some(Flow::Patches), true) => format!("[{graph}.source.NAME] with type = \"queue\""),
+        (Some(Flow::MergedRows), true) => format!("[{graph}.operator.NAME] with type = \"merge\""),
+        (Some(Flow::Rejected), false) => format!("[{graph}.sink.NAME] with type = \"letters\""),
         (Some(Flow::Descriptions), false) => format!("[{graph}.source.NAME] with type = \"windows\""),
         _ => format!("a node of that name to {graph}"),
     }
-}
-
-/// No two sinks, of any graph, may write to the same place: each would remove what the other wrote.
-pub(super) fn check_places(context: &Context<'_>, graphs: &[Drafted], stores: &Stores) {
-    let mut taken: Vec<(String, &Node)> = Vec::new();
-    for node in graphs.iter().flat_map(|drafted| &drafted.nodes) {
-        let NodeKind::Files(sink) = &node.kind else { continue };
-        let Some(place) = place(sink, stores) else { continue };
-        if let Some((_, first)) = taken.iter().find(|(other, _)| *other == place) {
-            context.report(Report {
-                at: node.at,
-                path: &node.path,
-                value: None,
-                message: format!("{} writes to the same store and prefix as {}", node.path, first.path),
-                remedy: "give one of them another prefix: prefix = \"second/\"".to_owned(),
-            });
-            continue;
-        }
-        taken.push((place, node));
-    }
-}
-
-fn place(sink: &FileSink, stores: &Stores) -> Option<String> {
-    let store = stores.get(&sink.store)?.as_ref()?;
-    let base = match &store.kind {
-        super::checked::StoreKind::Local(path) => path.display().to_string(),
-        _ => store.url.clone(),
-    };
-    let endpoint = store.options.get("endpoint").map_or("", |endpoint| endpoint.reveal());
-    Some(format!(
-        "{endpoint} {}/{}",
-        base.trim_end_matches('/'),
-        sink.prefix.trim_end_matches('/')
-    ))
 }

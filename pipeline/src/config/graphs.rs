@@ -2,10 +2,14 @@
 
 use tracemill_model::ByteSize;
 
-use super::checked::{FileSink, Graph, Operator, OperatorKind, Sink, SinkKind, Source, SourceKind, Windows};
+use super::checked::{FileSink, Graph, LetterSink, Merge, Operator, OperatorKind, Queue, RowSink};
+use super::checked::{Sink, SinkKind, Source, SourceKind, Windows};
 use super::defaults;
 use super::edges;
+use super::family;
 use super::fault::{listed, nearest};
+use super::ingestion;
+use super::queue;
 use super::reader::{Bounds, Section, Text};
 use super::sinks::{self, Format};
 use super::stores::Stores;
@@ -38,6 +42,10 @@ pub(super) enum NodeKind {
     Dedup,
     Split,
     Files(Box<FileSink>),
+    Queue(Box<Queue>),
+    Merge(Box<Merge>),
+    Rows(Box<RowSink>),
+    Letters(Box<LetterSink>),
     /// Its type is unknown or of a later version: a fault already, and no cause of others.
     Unknown,
 }
@@ -54,7 +62,10 @@ pub(super) struct Link {
 pub(super) struct Surroundings<'a> {
     pub(super) stores: &'a Stores,
     pub(super) shared: &'a Shared,
+    /// The process's budget.
     pub(super) memory: ByteSize,
+    /// The graph's own share of it.
+    pub(super) share: ByteSize,
 }
 
 /// A graph and where its sinks write.
@@ -78,22 +89,22 @@ const TYPES: [Types; 3] = [
         place: Place::Source,
         key: "source",
         one: "a source",
-        now: &["windows"],
-        later: &["queue"],
+        now: &["windows", "queue"],
+        later: &[],
     },
     Types {
         place: Place::Operator,
         key: "operator",
         one: "an operator",
-        now: &["dedup", "split"],
-        later: &["filter", "sample", "merge", "decode", "price", "gather"],
+        now: &["dedup", "split", "merge"],
+        later: &["filter", "sample", "decode", "price", "gather"],
     },
     Types {
         place: Place::Sink,
         key: "sink",
         one: "a sink",
-        now: &["parquet", "csv", "jsonl"],
-        later: &["clickhouse", "letters"],
+        now: &["parquet", "csv", "jsonl", "clickhouse", "letters"],
+        later: &[],
     },
 ];
 
@@ -120,6 +131,10 @@ fn read_graph(name: &str, section: &Section<'_>, around: &Surroundings<'_>) -> D
         why: " (no more than limits.memory)",
     };
     let memory = section.size("memory", &bounds);
+    let around = &Surroundings {
+        share: memory.unwrap_or(around.share),
+        ..*around
+    };
     let mut nodes = Vec::new();
     for types in &TYPES {
         let example = format!("[{}.{}.NAME]", section.path, types.key);
@@ -130,7 +145,8 @@ fn read_graph(name: &str, section: &Section<'_>, around: &Surroundings<'_>) -> D
         }
     }
     section.finish();
-    edges::check(section, &nodes);
+    let family = family::check(section, &nodes);
+    edges::check(section, &nodes, &family);
     let mut graph = Graph {
         name: name.to_owned(),
         memory,
@@ -146,41 +162,15 @@ fn read_graph(name: &str, section: &Section<'_>, around: &Surroundings<'_>) -> D
 
 fn read_node(name: String, section: &Section<'_>, types: &Types, around: &Surroundings<'_>) -> Node {
     let ty = node_type(section, types);
-    let mut links = Vec::new();
-    let kind = match (types.place, ty.as_deref()) {
-        (Place::Source, Some("windows")) => NodeKind::Windows(Box::new(windows::read(section, around.shared))),
-        (Place::Operator, Some("dedup")) => {
-            links.push(link(section, "input", "name the source that it reads"));
-            NodeKind::Dedup
-        }
-        (Place::Operator, Some("split")) => {
-            links.push(link(section, "into", "name the source that it feeds back to"));
-            NodeKind::Split
-        }
-        (Place::Sink, Some(ty @ ("parquet" | "csv" | "jsonl"))) => {
-            let format = match ty {
-                "parquet" => Format::Parquet,
-                "csv" => Format::Csv,
-                _ => Format::Jsonl,
-            };
-            let sink = sinks::read(section, format, around.stores, around.memory);
-            links.push(link(section, "input", "name the dedup operator that it reads"));
-            links.push(link(
-                section,
-                "failed",
-                "name the split operator that takes its failed leaves",
-            ));
-            NodeKind::Files(Box::new(sink))
-        }
-        _ => {
+    let (kind, links) = match (types.place, ty.as_deref()) {
+        (Place::Source, Some(ty)) => (source(section, ty, around), Vec::new()),
+        (Place::Operator, Some(ty)) => operator(section, ty),
+        (Place::Sink, Some(ty)) => sink(section, ty, around),
+        (_, None) => {
             // What it is we do not know; what it reads we do, so the nodes that it reads are not orphans.
-            let keys = ["input", "failed", "into"];
-            links.extend(
-                keys.into_iter()
-                    .filter(|key| section.is_text(key))
-                    .map(|key| link(section, key, "")),
-            );
-            NodeKind::Unknown
+            let keys = ["input", "failed", "into", "rejected"];
+            let known = keys.into_iter().filter(|key| section.is_text(key));
+            (NodeKind::Unknown, known.map(|key| link(section, key, "")).collect())
         }
     };
     if !matches!(kind, NodeKind::Unknown) {
@@ -194,6 +184,56 @@ fn read_node(name: String, section: &Section<'_>, types: &Types, around: &Surrou
         at: section.at,
         links,
     }
+}
+
+fn source(section: &Section<'_>, ty: &str, around: &Surroundings<'_>) -> NodeKind {
+    match ty {
+        "queue" => NodeKind::Queue(Box::new(queue::read(section, around.stores, around.share))),
+        _ => NodeKind::Windows(Box::new(windows::read(section, around.shared))),
+    }
+}
+
+fn operator(section: &Section<'_>, ty: &str) -> (NodeKind, Vec<Link>) {
+    let (kind, key, remedy) = match ty {
+        "merge" => {
+            let merge = Box::new(ingestion::merge(section));
+            (NodeKind::Merge(merge), "input", "name the queue source that it reads")
+        }
+        "split" => (NodeKind::Split, "into", "name the source that it feeds back to"),
+        _ => (NodeKind::Dedup, "input", "name the source that it reads"),
+    };
+    (kind, vec![link(section, key, remedy)])
+}
+
+fn sink(section: &Section<'_>, ty: &str, around: &Surroundings<'_>) -> (NodeKind, Vec<Link>) {
+    let format = match ty {
+        "letters" => {
+            let letters = ingestion::letters(section, around.stores);
+            return (NodeKind::Letters(Box::new(letters)), Vec::new());
+        }
+        "clickhouse" => {
+            let rows = ingestion::rows(section, around.share);
+            let links = vec![
+                link(section, "input", "name the merge operator that it reads"),
+                link(
+                    section,
+                    "rejected",
+                    "name the letters sink that takes what ClickHouse refuses",
+                ),
+            ];
+            return (NodeKind::Rows(Box::new(rows)), links);
+        }
+        "parquet" => Format::Parquet,
+        "csv" => Format::Csv,
+        _ => Format::Jsonl,
+    };
+    let files = sinks::read(section, format, around.stores, around.memory);
+    let failed = "name the split operator that takes its failed leaves";
+    let links = vec![
+        link(section, "input", "name the dedup operator that it reads"),
+        link(section, "failed", failed),
+    ];
+    (NodeKind::Files(Box::new(files)), links)
 }
 
 fn node_type(section: &Section<'_>, types: &Types) -> Option<String> {
@@ -282,6 +322,29 @@ fn settle(node: &Node, graph: &mut Graph) {
                 failed: target("failed"),
                 ..FileSink::clone(sink)
             }),
+        }),
+        NodeKind::Queue(queue) => graph.sources.push(Source {
+            name,
+            kind: SourceKind::Queue(Queue::clone(queue)),
+        }),
+        NodeKind::Merge(merge) => graph.operators.push(Operator {
+            name,
+            kind: OperatorKind::Merge(Merge {
+                input: target("input"),
+                ..Merge::clone(merge)
+            }),
+        }),
+        NodeKind::Rows(rows) => graph.sinks.push(Sink {
+            name,
+            kind: SinkKind::Rows(RowSink {
+                input: target("input"),
+                rejected: target("rejected"),
+                ..RowSink::clone(rows)
+            }),
+        }),
+        NodeKind::Letters(letters) => graph.sinks.push(Sink {
+            name,
+            kind: SinkKind::Letters(LetterSink::clone(letters)),
         }),
         NodeKind::Unknown => {}
     }

@@ -1,5 +1,7 @@
 //! Reading one table of the file: typed values with their bounds; what was never asked for is an unknown key.
 
+mod lists;
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -52,7 +54,9 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn key(&self, key: &str) -> String {
-        if self.path.is_empty() {
+        if key.is_empty() {
+            self.path.clone()
+        } else if self.path.is_empty() {
             key.to_owned()
         } else {
             format!("{}.{key}", self.path)
@@ -107,8 +111,13 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Of a key that may be there nothing is known.
+    pub(super) fn pass_over(&self, key: &str) {
+        self.asked.borrow_mut().push(key.to_owned());
+    }
+
     fn wrong_kind(&self, key: &str, raw: &Raw, wanted: &str, example: &str) {
-        let shown = raw.value.shown().filter(|_| !is_secret(key));
+        let shown = raw.value.shown().filter(|_| !is_secret(&self.key(key)));
         let got = match &shown {
             Some(shown) => format!("{} ({shown})", raw.value.kind()),
             None => raw.value.kind().to_owned(),
@@ -180,36 +189,6 @@ impl<'a> Section<'a> {
             return None;
         }
         Some(text)
-    }
-
-    /// A list of texts.
-    pub(super) fn list(&self, key: &str, example: &str) -> Option<Vec<Text>> {
-        let raw = self.get(key)?;
-        let RawValue::List(items) = &raw.value else {
-            self.wrong_kind(key, raw, "a list", example);
-            return None;
-        };
-        Some(self.texts(key, items, example))
-    }
-
-    fn texts(&self, key: &str, items: &[Raw], example: &str) -> Vec<Text> {
-        let mut texts = Vec::new();
-        for item in items {
-            if let RawValue::Text(text) = &item.value {
-                texts.extend(self.expanded(key, item.at, text, false));
-            } else {
-                self.wrong_kind(key, item, "a text", example);
-            }
-        }
-        texts
-    }
-
-    /// Either a word or a list of texts: `"all"`, `["a", "b"]`.
-    pub(super) fn word_or_list(&self, key: &str, example: &str) -> Option<Result<Text, Vec<Text>>> {
-        match &self.get(key)?.value {
-            RawValue::Text(_) => self.text(key).map(Ok),
-            _ => self.list(key, example).map(Err),
-        }
     }
 
     /// A size with its unit.
@@ -320,6 +299,16 @@ impl<'a> Section<'a> {
         );
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&self, key: &str) -> Option<bool> {
+        let raw = self.get(key)?;
+        let RawValue::Bool(value) = &raw.value else {
+            self.wrong_kind(key, raw, "a boolean", &format!("{key} = true or {key} = false"));
+            return None;
+        };
+        Some(*value)
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(key)?;
@@ -374,34 +363,22 @@ impl<'a> Section<'a> {
         sections
     }
 
-    /// Every entry as a text, secrets welcome.
-    pub(super) fn all_texts(&self) -> Vec<(String, Text)> {
-        let mut texts = Vec::new();
-        for entry in &self.table.entries {
-            let raw = self.get(&entry.key);
-            let text = match raw.map(|raw| &raw.value) {
-                Some(RawValue::Text(text)) => self.expanded(&entry.key, entry.raw.at, text, false),
-                Some(RawValue::Bool(_) | RawValue::Integer(Some(_))) => entry.raw.value.shown().map(|shown| Text {
-                    value: shown.clone(),
-                    raw: shown,
-                    at: entry.raw.at,
-                    path: self.key(&entry.key),
-                }),
-                _ => {
-                    let message = format!(
-                        "{:?}{} is {}, not a text",
-                        entry.key,
-                        self.place(),
-                        entry.raw.value.kind()
-                    );
-                    let remedy = format!("write {} = \"...\"", entry.key);
-                    self.report(entry.raw.at, &entry.key, None, message, remedy);
-                    None
-                }
+    /// Whether a source of any graph is of that type, without reading any.
+    pub(super) fn has_source(&self, ty: &str) -> bool {
+        fn tables(raw: Option<&RawValue>) -> impl Iterator<Item = &RawTable> {
+            let entries = match raw {
+                Some(RawValue::Table(table)) => table.entries.as_slice(),
+                _ => &[],
             };
-            texts.extend(text.map(|text| (entry.key.clone(), text)));
+            entries.iter().filter_map(|entry| match &entry.raw.value {
+                RawValue::Table(table) => Some(table),
+                _ => None,
+            })
         }
-        texts
+        let value = |table: &'a RawTable, key: &str| table.get(key).map(|entry| &entry.raw.value);
+        tables(value(self.table, "graph"))
+            .flat_map(|graph| tables(value(graph, "source")))
+            .any(|source| matches!(value(source, "type"), Some(RawValue::Text(text)) if text == ty))
     }
 
     /// Whether the key holds a text, without reading it.
@@ -472,16 +449,25 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
 }
 
-/// Keys whose values are not shown even where they are wrong.
-fn is_secret(key: &str) -> bool {
-    ["password", "secret", "token", "key", "credential"]
-        .iter()
-        .any(|part| key.contains(part))
+/// Keys, with their paths, whose values are not shown even where they are wrong.
+fn is_secret(path: &str) -> bool {
+    const PARTS: [&str; 9] = [
+        "access",
+        "bcrypt",
+        "credential",
+        "hash",
+        "key",
+        "password",
+        "salt",
+        "secret",
+        "token",
+    ];
+    PARTS.iter().any(|part| path.contains(part))
 }
 
 /// A duration that prints with the largest unit that divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span(pub(super) Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -126,6 +126,19 @@ pub(super) fn integer_variable(context: &Context<'_>, name: &str, from: u64, to:
     }
 }
 
+/// `true` or `false` from the environment.
+pub(super) fn flag_variable(context: &Context<'_>, name: &str) -> Option<bool> {
+    match context.variable(name)?.as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => {
+            let message = format!("{name} is neither true nor false");
+            context.report_variable(name, &message, "set it to true or false");
+            None
+        }
+    }
+}
+
 fn read_limits(section: &Section<'_>, limits: &mut QueryLimits) {
     let memory = Bounds {
         range: defaults::MIN_QUERY_MEMORY..=defaults::MAX_QUERY_MEMORY,

@@ -76,7 +76,7 @@ pub(super) fn read(section: &Section<'_>, format: Format, stores: &Stores, memor
     FileSink {
         input: String::new(),
         store: store(section, stores).unwrap_or_default(),
-        prefix: prefix(section),
+        prefix: given_prefix(section).unwrap_or_default(),
         layout: section.choice("layout", &layouts).unwrap_or(Layout::Langfuse),
         format: with_settings(section, format, row_group),
         file_size,
@@ -147,7 +147,7 @@ fn compression(section: &Section<'_>, format: Format) -> Compression {
     }
 }
 
-fn store(section: &Section<'_>, stores: &Stores) -> Option<String> {
+pub(super) fn store(section: &Section<'_>, stores: &Stores) -> Option<String> {
     let names: Vec<&str> = stores.keys().map(String::as_str).collect();
     if !section.has("store") {
         let remedy = match names.as_slice() {
@@ -169,22 +169,25 @@ fn store(section: &Section<'_>, stores: &Stores) -> Option<String> {
     Some(text.value)
 }
 
-fn prefix(section: &Section<'_>) -> String {
-    let Some(text) = section.text("prefix") else {
-        return String::new();
-    };
-    let fault = if text.value.starts_with('/') {
+/// What is wrong with a prefix of objects' names.
+pub(super) fn prefix_fault(prefix: &str) -> Option<&'static str> {
+    if prefix.starts_with('/') {
         Some("begins with a slash")
-    } else if text.value.contains("//") || text.value.contains('\\') {
+    } else if prefix.contains("//") || prefix.contains('\\') {
         Some("has an empty folder or a backslash in it")
-    } else if text.value.split('/').any(|part| matches!(part, "." | "..")) {
+    } else if prefix.split('/').any(|part| matches!(part, "." | "..")) {
         Some("leaves its folder")
-    } else if text.value.chars().any(char::is_control) {
+    } else if prefix.chars().any(char::is_control) {
         Some("has a control character")
     } else {
         None
-    };
-    if let Some(fault) = fault {
+    }
+}
+
+/// The prefix of objects' names; `None` where the file has none.
+pub(super) fn given_prefix(section: &Section<'_>) -> Option<String> {
+    let text = section.text("prefix")?;
+    if let Some(fault) = prefix_fault(&text.value) {
         let message = format!("prefix = {:?} in {} {fault}", text.raw, section.path);
         section.report(
             text.at,
@@ -194,5 +197,5 @@ fn prefix(section: &Section<'_>) -> String {
             "write folders with slashes between: \"exports/\"",
         );
     }
-    text.value
+    Some(text.value)
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use tracemill_model::Secret;
+use tracemill_sinks::store::langfuse::event_store;
 
 use super::checked::{Limits, Role, Status, Store};
 use super::defaults;
-use super::fault::listed;
+use super::fault::{Context, listed};
 use super::reader::{Bounds, Section};
 use super::url;
 
@@ -16,8 +17,46 @@ pub(super) type Stores = BTreeMap<String, Option<Store>>;
 /// What a store says about its own address and options: what is wrong, and what to do. Neither may hold a value.
 pub type StoreCheck<'a> = dyn Fn(&Store) -> Vec<(String, String)> + 'a;
 
-/// Reads every `[store.NAME]`.
+/// Reads every `[store.NAME]`. An ingestion graph has one more, `raw`, where the file has none of that name and the
+/// environment describes the fork's event bucket.
 pub(super) fn read(root: &Section<'_>, check: &StoreCheck<'_>) -> Stores {
+    let mut stores = of_file(root, check);
+    if root.has_source("queue") && !stores.contains_key(defaults::RAW_STORE) {
+        stores.extend(of_environment(root.context, check));
+    }
+    stores
+}
+
+/// The store that the fork's variables describe.
+fn of_environment(context: &Context<'_>, check: &StoreCheck<'_>) -> Option<(String, Option<Store>)> {
+    const BUCKET: &str = "LANGFUSE_S3_EVENT_UPLOAD_BUCKET";
+    let name = defaults::RAW_STORE.to_owned();
+    let config = event_store(|name| context.variable(name))?;
+    let kind = match url::store(&config.url) {
+        Ok(kind) => kind,
+        Err(error) => {
+            context.report_variable(
+                BUCKET,
+                &format!("the bucket of {BUCKET} {}", error.message),
+                &error.remedy,
+            );
+            return Some((name, None));
+        }
+    };
+    let store = Store {
+        name: name.clone(),
+        kind,
+        url: config.url,
+        options: config.options,
+    };
+    for (message, remedy) in check(&store) {
+        let message = format!("the store of LANGFUSE_S3_EVENT_UPLOAD_*: {message}");
+        context.report_variable(BUCKET, &message, &remedy);
+    }
+    Some((name, Some(store)))
+}
+
+fn of_file(root: &Section<'_>, check: &StoreCheck<'_>) -> Stores {
     let Some(section) = root.section("store", "[store.NAME]") else {
         return Stores::default();
     };

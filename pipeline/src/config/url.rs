@@ -128,6 +128,36 @@ fn folder(text: &str) -> Result<StoreKind, UrlError> {
     }
 }
 
+const REDIS_EXAMPLE: &str = "write redis://user:password@host:6379/0, or rediss:// for TLS";
+
+/// Checks `redis(s)://user:password@host:port/db`, and gives the number of the database.
+pub(super) fn redis(text: &str) -> Result<u32, UrlError> {
+    let Some((scheme, _)) = text.split_once("://") else {
+        return wrong("has no scheme", REDIS_EXAMPLE);
+    };
+    if !matches!(scheme, "redis" | "rediss") {
+        let hint = format!("{} {REDIS_EXAMPLE}", nearest(scheme, &["redis", "rediss"]));
+        return wrong(format!("has the scheme {scheme:?}, not redis or rediss"), hint);
+    }
+    let url = match ::url::Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return wrong(format!("is not a URL: {error}"), REDIS_EXAMPLE),
+    };
+    if url.host_str().is_none_or(str::is_empty) {
+        return wrong("has no host", REDIS_EXAMPLE);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("has a query", REDIS_EXAMPLE);
+    }
+    match url.path().trim_start_matches('/') {
+        "" => Ok(0),
+        path => match path.parse() {
+            Ok(number) => Ok(number),
+            Err(_) => wrong("has a path that is no number of a database", REDIS_EXAMPLE),
+        },
+    }
+}
+
 /// A URL for people: without what stands between `://` and `@`, and without a query.
 pub(super) fn redacted(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
@@ -188,6 +218,29 @@ mod tests {
             "",
         ] {
             assert!(store(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_the_urls_of_redis() {
+        for (text, database) in [
+            ("redis://redis:6379", 0),
+            ("rediss://u:p%40ss@redis.example.net:6380/3", 3),
+            ("redis://:secret@[::1]/", 0),
+        ] {
+            assert_eq!(redis(text), Ok(database), "{text}");
+        }
+        for text in [
+            "redis:6379",
+            "http://redis",
+            "redis://",
+            "redis://h/x",
+            "redis://h?a=b",
+            "redis://h:99999",
+            "",
+        ] {
+            let error = redis(text).expect_err(text);
+            assert!(!error.remedy.is_empty(), "{text}");
         }
     }
 

@@ -13,6 +13,7 @@ pub(super) fn render(pictures: &[Picture]) -> String {
             let shape = match node.shape {
                 Shape::Place => "cylinder",
                 Shape::Source | Shape::Operator | Shape::Sink => "box",
+                Shape::Stage => "box, style=dashed",
             };
             let label = quoted(&format!("{}\n{}", node.name, node.ty));
             text.push_str(&format!("    g{graph}n{index} [shape={shape}, label={label}];\n"));

@@ -12,6 +12,7 @@ pub(super) fn render(pictures: &[Picture]) -> String {
                 Shape::Place => ("[(", ")]"),
                 Shape::Source => ("([", "])"),
                 Shape::Operator | Shape::Sink => ("[", "]"),
+                Shape::Stage => ("(", ")"),
             };
             text.push_str(&format!("    g{graph}n{index}{open}{label}{close}\n"));
         }

@@ -42,6 +42,8 @@ pub enum Shape {
     Operator,
     /// A sink.
     Sink,
+    /// A part of the way that is always there, and that the file does not name.
+    Stage,
 }
 
 /// An edge of a picture.
@@ -62,6 +64,9 @@ pub fn pictures(checked: &Checked) -> Vec<Picture> {
 }
 
 fn picture(checked: &Checked, graph: &Graph) -> Picture {
+    if let Some(route) = graph.ingestion() {
+        return super::ingestion::picture(checked, graph, &route);
+    }
     let mut picture = Picture {
         name: graph.name.clone(),
         nodes: nodes(checked, graph),
@@ -74,13 +79,14 @@ fn picture(checked: &Checked, graph: &Graph) -> Picture {
         match &operator.kind {
             OperatorKind::Dedup { input } => picture.join(input, &operator.name, Some(Flow::Versions)),
             OperatorKind::Split { into } => picture.join(&operator.name, into, Some(Flow::Descriptions)),
+            OperatorKind::Merge(_) => {}
         }
     }
     for sink in &graph.sinks {
-        let SinkKind::Files(files) = &sink.kind;
+        let SinkKind::Files(files) = &sink.kind else { continue };
         picture.join(&files.input, &sink.name, Some(Flow::Rows));
         picture.join(&sink.name, &files.failed, Some(Flow::Outcomes));
-        picture.join(&sink.name, &address(checked, files), None);
+        picture.join(&sink.name, &address(checked, &files.store, &files.prefix), None);
     }
     picture
 }
@@ -119,25 +125,28 @@ fn nodes(checked: &Checked, graph: &Graph) -> Vec<Node> {
         nodes.push(node(name, Shape::Place, "clickhouse", engine_detail(checked)));
     }
     for source in &graph.sources {
-        let SourceKind::Windows(windows) = &source.kind;
+        let SourceKind::Windows(windows) = &source.kind else {
+            continue;
+        };
         nodes.push(node(&source.name, Shape::Source, "windows", windows_detail(windows)));
     }
     for operator in &graph.operators {
         let (ty, detail) = match &operator.kind {
             OperatorKind::Dedup { .. } => ("dedup", "keeps the newest living version of each id"),
             OperatorKind::Split { .. } => ("split", "halves failed leaves and feeds them back"),
+            OperatorKind::Merge(_) => continue,
         };
         nodes.push(node(&operator.name, Shape::Operator, ty, detail.to_owned()));
     }
     for sink in &graph.sinks {
-        let SinkKind::Files(files) = &sink.kind;
+        let SinkKind::Files(files) = &sink.kind else { continue };
         nodes.push(node(
             &sink.name,
             Shape::Sink,
             format_name(files.format),
             sink_detail(files),
         ));
-        let address = address(checked, files);
+        let address = address(checked, &files.store, &files.prefix);
         let store = checked.stores.get(&files.store);
         nodes.push(node(
             &address,
@@ -163,16 +172,16 @@ fn engine_detail(checked: &Checked) -> String {
     }
 }
 
-/// Where a sink's objects are: the store's URL and the prefix.
-pub(super) fn address(checked: &Checked, files: &FileSink) -> String {
-    let url = checked.stores.get(&files.store).map_or("", |store| store.url.as_str());
-    if files.prefix.is_empty() {
+/// Where a node's objects are: the store's URL and the prefix.
+pub(super) fn address(checked: &Checked, store: &str, prefix: &str) -> String {
+    let url = checked.stores.get(store).map_or("", |store| store.url.as_str());
+    if prefix.is_empty() {
         return url.to_owned();
     }
-    format!("{}/{}", url.trim_end_matches('/'), files.prefix)
+    format!("{}/{prefix}", url.trim_end_matches('/'))
 }
 
-fn store_kind(store: &Store) -> &'static str {
+pub(super) fn store_kind(store: &Store) -> &'static str {
     match store.kind {
         StoreKind::Local(_) => "folder",
         StoreKind::Gcs => "gcs",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::picture::{Shape, address, engine_name, pictures};
-use crate::config::{Checked, Route};
+use crate::config::{Checked, IngestionRoute, Route};
 
 pub(super) fn render(checked: &Checked) -> String {
     let mut text = String::new();
@@ -12,6 +12,10 @@ pub(super) fn render(checked: &Checked) -> String {
             text.push('\n');
         }
         text.push_str(&format!("graph {}\n", graph.name));
+        if let Some(route) = graph.ingestion() {
+            text.push('\n');
+            text.push_str(&draw_ingestion(checked, &route));
+        }
         for route in graph.routes() {
             text.push('\n');
             text.push_str(&draw(checked, &route));
@@ -42,8 +46,28 @@ fn draw(checked: &Checked, route: &Route<'_>) -> String {
     format!(
         "{before}{stretched}{} ──► {}\n{margin}▲{}│\n{margin}{back}{}┘\n",
         route.name,
-        address(checked, route.sink),
+        address(checked, &route.sink.store, &route.sink.prefix),
         " ".repeat(end - 1),
         "─".repeat(end - length(&back)),
+    )
+}
+
+/// The way from the queue to the acknowledgement, with the letters' branch below it.
+fn draw_ingestion(checked: &Checked, route: &IngestionRoute<'_>) -> String {
+    let length = |text: &str| text.chars().count();
+    let before = format!("  {} ──► fetch ──► ", route.source);
+    let between = format!(" ──► {} ──► price ──► gather ──► ", route.operator);
+    let branch = format!("└──rejected──► {} ◄──rejected──", route.letter_sink);
+    // Both ends of the branch stand below first letters: the shorter of the two ways is stretched.
+    let way = length("decode") + length(&between);
+    let end = way.max(length(&branch));
+    let stretched = between.replacen(" ──►", &format!(" ──{}►", "─".repeat(end - way)), 1);
+    let margin = " ".repeat(length(&before));
+    format!(
+        "{before}decode{stretched}{} ──► ack\n{margin}│{}│\n{margin}{branch}{}┘\n{margin}   {}\n",
+        route.sink,
+        " ".repeat(end - 1),
+        "─".repeat(end - length(&branch)),
+        address(checked, &route.letters.store, &route.letters.prefix),
     )
 }
