@@ -6,6 +6,7 @@ mod connections;
 mod ingestion;
 mod keys;
 mod limits;
+mod measure;
 mod otel;
 mod single;
 mod support;
