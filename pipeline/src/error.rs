@@ -23,6 +23,9 @@ pub enum PipelineError {
     /// The way out of ClickHouse.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] tracemill_sources::queue::QueueError),
     /// The way into the store.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -93,6 +96,7 @@ impl Blame for PipelineError {
         match self {
             Self::Source(error) => error.fault(),
             Self::Sink(error) => error.fault(),
+            Self::Queue(error) => error.fault(),
             Self::Config { .. } | Self::Usage { .. } | Self::Table { .. } | Self::Io { .. } => Fault::User,
             Self::Verify { .. } | Self::Checks { .. } | Self::Graph { .. } | Self::Deadline { .. } => Fault::Remote,
         }
@@ -102,6 +106,7 @@ impl Blame for PipelineError {
         match self {
             Self::Source(error) => error.is_transient(),
             Self::Sink(error) => error.is_transient(),
+            Self::Queue(error) => error.is_transient(),
             _ => false,
         }
     }
@@ -112,6 +117,7 @@ impl Blame for PipelineError {
             Self::Usage { .. } => "usage",
             Self::Source(error) => error.kind(),
             Self::Sink(error) => error.kind(),
+            Self::Queue(error) => error.kind(),
             Self::Table { .. } => "table",
             Self::Verify { .. } => "verify",
             Self::Checks { .. } => "checks",
@@ -125,6 +131,7 @@ impl Blame for PipelineError {
         match self {
             Self::Source(error) => error.hint(),
             Self::Sink(error) => error.hint(),
+            Self::Queue(error) => error.hint(),
             Self::Table { .. } => {
                 Some("run `tracemill migrate`, or correct the columns in the configuration".to_owned())
             }
@@ -154,6 +161,7 @@ pub fn exit_code(error: &PipelineError) -> u8 {
         PipelineError::Io { .. } => 20,
         PipelineError::Source(error) => code_of(error),
         PipelineError::Sink(error) => code_of(error),
+        PipelineError::Queue(error) => code_of(error),
     }
 }
 

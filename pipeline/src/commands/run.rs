@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tokio::sync::watch;
 use tracemill_model::{ByteSize, ExportKey, Millis, ProjectId, Table, Window};
 use tracemill_operators::Clock;
 use tracemill_sources::windows::Tuning;
@@ -15,6 +16,7 @@ use crate::bars::{self, Watch, say};
 use crate::config::Role;
 use crate::export::{ExportSpec, Extent};
 use crate::figures;
+use crate::ingestion::process;
 use crate::pace::grouped;
 use crate::preflight;
 use crate::runtime::Runtime;
@@ -118,9 +120,9 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
         None => session.checked.role,
         Some(name) => role(name)?,
     };
-    if matches!(role, Role::Ingestion | Role::Web) {
+    if role == Role::Web {
         return Err(PipelineError::Usage {
-            reason: format!("the role {role:?} has no graphs in this version"),
+            reason: "the role web has nothing to run in this version".to_owned(),
         });
     }
     let extent = if args.once {
@@ -128,7 +130,54 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
     } else {
         Extent::Forever
     };
-    drive(session, extent, Choice::default(), args.stop_within).await
+    let exports = session
+        .checked
+        .graphs
+        .iter()
+        .any(|graph| graph.ingestion().is_none() && role.runs(graph));
+    let ingests = session.checked.ingestion().is_some_and(|(graph, _)| role.runs(graph));
+    if !ingests {
+        return drive(session, extent, Choice::default(), args.stop_within).await;
+    }
+    let ran = both(&session, extent, exports, role.listens(), args.stop_within).await;
+    let closed = session.close().await;
+    ran.and(closed)
+}
+
+/// Ingestion, and exports where the file has some: each has workers of its own, and both stop at the signal.
+async fn both(
+    session: &Session,
+    extent: Extent,
+    exports: bool,
+    listens: bool,
+    stop_within: Duration,
+) -> Result<(), PipelineError> {
+    let (stop, stopped) = watch::channel(false);
+    let ingestion = process::run(session, stopped, stop_within, listens);
+    let exporting = async {
+        if !exports {
+            stop_signal().await;
+            return Ok(());
+        }
+        Drive {
+            session,
+            extent,
+            choice: Choice::default(),
+            stop_within,
+            show: Show::default(),
+        }
+        .run()
+        .await
+    };
+    tokio::pin!(ingestion, exporting);
+    tokio::select! {
+        // Ingestion that cannot go on ends the process; what it did not acknowledge is pulled again.
+        failed = &mut ingestion => failed,
+        exported = &mut exporting => {
+            stop.send_replace(true);
+            exported.and(ingestion.await)
+        }
+    }
 }
 
 fn role(name: &str) -> Result<Role, PipelineError> {

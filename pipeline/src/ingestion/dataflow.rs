@@ -64,7 +64,8 @@ fn wire(scope: Scope<'_, Epoch>, spec: &Arc<IngestionSpec>, context: &Context, p
         });
         refused = refused.concat(refused_lines);
     }
-    let by_project = Exchange::new(|refusal: &Refusal| u64::from(refusal.project.as_bytes().first().copied().unwrap_or(0)));
+    let by_project =
+        Exchange::new(|refusal: &Refusal| u64::from(refusal.project.as_bytes().first().copied().unwrap_or(0)));
     let kept = bridge::operator(refused, by_project, &named("letters"), context, |commands, replies| {
         letters(commands, replies, LettersTask::clone(&spec.letters))
     });

@@ -17,17 +17,19 @@ use tracemill_web::{Deletion, Intake, IntakeError, Raw, Readiness};
 
 /// What stores and enqueues.
 #[derive(Debug)]
-pub struct RawIntake<Q> {
+pub struct RawIntake {
     /// Where raw objects go.
     pub store: Store,
     /// What their paths begin with.
     pub prefix: Text,
     /// Where jobs go.
-    pub queue: Arc<Q>,
+    pub producer: Arc<dyn Producer>,
+    /// Whether they can.
+    pub queue: Arc<dyn Queue>,
 }
 
 #[async_trait]
-impl<Q: Producer + Queue + 'static> Intake for RawIntake<Q> {
+impl Intake for RawIntake {
     async fn take(&self, raw: Raw) -> Result<(), IntakeError> {
         let Raw {
             project,
@@ -51,7 +53,7 @@ impl<Q: Producer + Queue + 'static> Intake for RawIntake<Q> {
             access,
         };
         self.store.put(&path, bytes).await.map_err(|error| away(&error))?;
-        self.queue.add(&[job]).await.map_err(|error| away(&error))
+        self.producer.add(&[job]).await.map_err(|error| away(&error))
     }
 
     async fn delete(&self, deletion: Deletion) -> Result<(), IntakeError> {
@@ -66,7 +68,7 @@ impl<Q: Producer + Queue + 'static> Intake for RawIntake<Q> {
             EntityKind::Trace | EntityKind::Observation => queue::Deletion::Traces { project, ids },
         };
         let work = [Work::Delete(deletion)];
-        self.queue
+        self.producer
             .add_work(&work, Duration::ZERO)
             .await
             .map_err(|error| away(&error))

@@ -189,7 +189,8 @@ impl Puller {
                     self.fail(id, &queue, &reason).await;
                 }
                 Work::Unsupported { name, .. } => {
-                    self.fail(id, &queue, &format!("jobs of the name {name} are not supported")).await;
+                    self.fail(id, &queue, &format!("jobs of the name {name} are not supported"))
+                        .await;
                 }
                 Work::Broken { reason } => self.fail(id, &queue, &reason).await,
             }

@@ -38,6 +38,8 @@ pub struct IngestionSpec {
 
 impl std::fmt::Debug for IngestionSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IngestionSpec").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("IngestionSpec")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

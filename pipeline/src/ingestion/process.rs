@@ -1,0 +1,164 @@
+//! The ingestion of one process: checked, started, served, and stopped in an order that loses nothing.
+//!
+//! ```text
+//!   start: tables ──► graph ──► HTTP face
+//!   stop:  HTTP face (answers what is in progress) ──► no more jobs are pulled ──► graph is durable ──► queue closes
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracemill_model::Millis;
+use tracemill_operators::{Budget, Clock};
+use tracemill_warehouse::tables::{Finding, Severity};
+use tracemill_warehouse::{MigrateOptions, Service, ServiceKind, migrate, tombstones};
+
+use super::assemble::{Assembled, assemble};
+use super::intake::RawIntake;
+use super::runtime::Ingestion;
+use super::{deletion, face};
+use crate::PipelineError;
+use crate::config::Engine;
+use crate::preflight;
+use crate::session::Session;
+
+/// How often recent deletions of other processes are asked for.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Deletions of that time are kept in memory; older ones are found by lookups.
+const REMEMBERED_MS: i64 = 86_400_000;
+
+/// Runs the ingestion graph of a session, and the HTTP face if there is one, until `stop` is true and everything that was
+/// pulled is durable.
+///
+/// # Errors
+/// What keeps it from starting; the first failure of the graph; a stop that takes longer than `stop_within`.
+pub async fn run(
+    session: &Session,
+    stop: watch::Receiver<bool>,
+    stop_within: Duration,
+    listens: bool,
+) -> Result<(), PipelineError> {
+    let Some((graph, route)) = session.checked.ingestion() else {
+        return Ok(());
+    };
+    let clock = Clock::system();
+    let service = session.service(ServiceKind::ReadWrite)?;
+    prepare(session, &service, &clock).await?;
+    let memory = Budget::new("ingestion", session.checked.limits.memory.0);
+    let memory = match graph.memory {
+        Some(share) => memory.child(graph.name.as_str(), share.0),
+        None => memory,
+    };
+    let assembled = assemble(&session.checked, &graph.name, &route, &service, &memory, &clock)?;
+    let Assembled {
+        spec,
+        puller,
+        queue,
+        producer,
+        store,
+        draining,
+        deletions,
+        tombstones,
+        pulled,
+        ..
+    } = assembled;
+    let deleter = deletion::Runner {
+        service: service.clone(),
+        store: store.clone(),
+        prefix: route.queue.prefix.clone(),
+        queue: Arc::clone(&queue),
+        tombstones: tombstones.clone(),
+        durable: spec.durable.subscribe(),
+        pulled,
+        decoder: Arc::clone(&spec.decoder),
+        clock: clock.clone(),
+    };
+    let deleting = async {
+        deleter.run(deletions).await;
+        // Without a source of deletions there is nothing more to do.
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(deleting);
+    let _looking =
+        tracemill_operators::bridge::spawn("tombstones", watch_tombstones(service, tombstones, clock.clone()));
+    let running = Ingestion::start(&spec, puller, session.checked.limits.workers)?;
+    let intake = Arc::new(RawIntake {
+        store,
+        prefix: route.queue.prefix.as_str().into(),
+        producer,
+        queue: Arc::clone(&queue),
+    });
+    let served = async {
+        let stopped = told(stop.clone());
+        match &session.checked.intake {
+            Some(config) if listens => face::listen(&session.checked, config, intake, &clock, stopped).await,
+            _ => {
+                stopped.await;
+                Ok(())
+            }
+        }
+    };
+    let working = async {
+        tokio::select! {
+            failed = running.finish() => failed,
+            served = served => {
+                draining.send_replace(true);
+                let drained = tokio::time::timeout(stop_within, running.finish()).await;
+                let drained = drained.unwrap_or(Err(PipelineError::Deadline {
+                    seconds: stop_within.as_secs(),
+                    open: 0,
+                }));
+                served.and(drained)
+            }
+        }
+    };
+    let ended = tokio::select! {
+        ended = working => ended,
+        () = &mut deleting => Ok(()),
+    };
+    running.stop().await;
+    let closed = queue.close().await;
+    ended.and(closed.map_err(PipelineError::from))
+}
+
+async fn told(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone stops us as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The tables must be there: ours are made where the engine is ours.
+async fn prepare(session: &Session, service: &Service, clock: &Clock) -> Result<(), PipelineError> {
+    service.ping().await?;
+    preflight::check_clock(service, clock).await?;
+    if matches!(session.checked.engine, Engine::Embedded(_)) {
+        migrate(service, &MigrateOptions::default()).await?;
+    }
+    let findings = tracemill_warehouse::migrate::check(service).await?;
+    let faults: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity() == Severity::Fault)
+        .collect();
+    if !faults.is_empty() {
+        return Err(preflight::table_error(&faults));
+    }
+    tombstones::since(service, clock.now()).await?;
+    Ok(())
+}
+
+/// Keeps recent deletions in memory, whoever ordered them.
+async fn watch_tombstones(service: Service, known: tracemill_operators::merge::Tombstones, clock: Clock) {
+    let mut since = clock.now().plus(-REMEMBERED_MS);
+    loop {
+        match tombstones::since(&service, since).await {
+            Ok(found) => {
+                since = found.iter().map(|one| one.at).max().unwrap_or(since).max(since);
+                deletion::note(&known, found);
+            }
+            Err(error) => tracing::warn!(%error, "looking_for_tombstones"),
+        }
+        known.forget_before(Millis(clock.now().0 - REMEMBERED_MS));
+        tokio::time::sleep(LOOK).await;
+    }
+}
