@@ -43,7 +43,9 @@ fn refused(body: &[u8]) -> u64 {
         return 0;
     }
     let read: Result<Value, _> = serde_json::from_slice(body);
-    read.ok().and_then(|value| Some(value["errors"].as_array()?.len() as u64)).unwrap_or(0)
+    read.ok()
+        .and_then(|value| Some(value["errors"].as_array()?.len() as u64))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -55,7 +57,10 @@ mod tests {
         let of = |status, retry_after, body: &str| judge(status, retry_after, Route::Rest, body.as_bytes());
         let seconds = |n| Verdict::Again(Some(Duration::from_secs(n)));
         assert_eq!(of(207, None, r#"{"successes":[],"errors":[]}"#), Verdict::Accepted(0));
-        assert_eq!(of(207, None, r#"{"errors":[{"id":"a"}],"successes":[]}"#), Verdict::Accepted(1));
+        assert_eq!(
+            of(207, None, r#"{"errors":[{"id":"a"}],"successes":[]}"#),
+            Verdict::Accepted(1)
+        );
         assert_eq!(judge(200, None, Route::Otlp, b""), Verdict::Accepted(0));
         for (status, retry_after, verdict) in [
             (429, Some("2"), seconds(2)),

@@ -48,6 +48,9 @@ pub(super) struct Sent {
 
 impl Client {
     pub(super) fn new(options: &SendOptions) -> Result<Self, PipelineError> {
+        if options.keys.is_empty() {
+            return Err(usage("there is no key to send with".to_owned()));
+        }
         // An error means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -78,7 +81,11 @@ impl Client {
     /// Sends it until it is accepted.
     pub(super) async fn deliver(&self, request: &Request, retries: &AtomicU64) -> Result<Sent, PipelineError> {
         let gzip = self.gzip && request.route == Route::Otlp;
-        let body = if gzip { packed(&request.body) } else { request.body.clone() };
+        let body = if gzip {
+            packed(&request.body)
+        } else {
+            request.body.clone()
+        };
         let bytes = body.len() as u64;
         let mut pause = FIRST;
         loop {
@@ -126,7 +133,8 @@ impl Client {
 fn signature(key: &Key) -> Result<Signature, PipelineError> {
     let pair = STANDARD.encode(format!("{}:{}", key.public, key.secret.reveal()));
     let value = |text: &str| {
-        HeaderValue::from_str(text).map_err(|_| usage(format!("the public key of {} is no header's value", key.project)))
+        HeaderValue::from_str(text)
+            .map_err(|_| usage(format!("the public key of {} is no header's value", key.project)))
     };
     let mut authorization = value(&format!("Basic {pair}"))?;
     authorization.set_sensitive(true);

@@ -113,7 +113,11 @@ impl SendProgress {
             bytes: of(&self.bytes),
             done: of(&self.events),
             total: None,
-            note: if retries == 0 { String::new() } else { format!("{retries} retries") },
+            note: if retries == 0 {
+                String::new()
+            } else {
+                format!("{retries} retries")
+            },
         }
     }
 }
@@ -148,7 +152,11 @@ struct Sender {
 ///
 /// # Errors
 /// The server's address is none; an answer says that it will never be another.
-pub async fn send<R>(requests: R, options: SendOptions, progress: Arc<SendProgress>) -> Result<(SendReport, R), PipelineError>
+pub async fn send<R>(
+    requests: R,
+    options: SendOptions,
+    progress: Arc<SendProgress>,
+) -> Result<(SendReport, R), PipelineError>
 where
     R: Iterator<Item = Request> + Send + 'static,
 {
@@ -180,7 +188,9 @@ where
     drop(sender);
     let mut outcome = Ok(());
     while let Some(ended) = workers.join_next().await {
-        let ended = ended.map_err(|error| io("a connection", &error)).and_then(|ended| ended);
+        let ended = ended
+            .map_err(|error| io("a connection", &error))
+            .and_then(|ended| ended);
         if outcome.is_ok() && ended.is_err() {
             outcome = ended;
             workers.abort_all();

@@ -1,9 +1,10 @@
 //! Agent runs that are all alike: a trace with so many generations, every event of one size. For measurements.
 
+use tracemill_model::Table;
 use tracemill_model::time::DAY_MS;
 
 use super::columns::{observation as o, trace as t};
-use super::{Even, Visit};
+use super::{Even, Visit, slot};
 use crate::synth::ids::{IdSeed, IdStyle, Role};
 use crate::synth::plan::{Entity, TraceFacts};
 use crate::synth::rng::{Rng, derive};
@@ -11,14 +12,20 @@ use crate::synth::row::Row;
 use crate::synth::text::{Lexicon, Writer, print};
 use crate::synth::versions::{Place, Version};
 use crate::synth::vocab;
-use tracemill_model::Table;
 
 /// What an event has around its payload, in bytes: a trace's, an observation's beginning, its end, and all of it.
-const AROUND: [usize; 4] = [330, 560, 470, 740];
+const AROUND: [usize; 4] = [310, 450, 420, 600];
 const GENERATION: u8 = 1;
 
 /// Calls `visit` for each entity of a trace.
-pub(super) fn walk(even: &Even, project: usize, number: u32, lexicon: &Lexicon, rows: &mut [Row; 3], visit: &mut Visit<'_>) {
+pub(super) fn walk(
+    even: &Even,
+    project: usize,
+    number: u32,
+    lexicon: &Lexicon,
+    rows: &mut [Row; 3],
+    visit: &mut Visit<'_>,
+) {
     let seed = derive(even.seed, &[70, project as u64, u64::from(number)]);
     let id = |path: u64, role: Role| IdSeed {
         style: IdStyle::Otel,
@@ -51,9 +58,12 @@ pub(super) fn walk(even: &Even, project: usize, number: u32, lexicon: &Lexicon, 
         parent: None,
         duration: 5_000,
     };
-    let mut writer = Writer { lexicon, rng: Rng::new(rng.next()) };
+    let mut writer = Writer {
+        lexicon,
+        rng: Rng::new(rng.next()),
+    };
     let version = version(start, trace.duration);
-    fill_trace(&mut rows[0], &facts, even, &mut writer);
+    fill_trace(&mut rows[slot(Table::Traces)], &facts, even, &mut writer);
     visit(&facts, &trace, &version, rows);
     for n in 0..even.generations {
         let entity = Entity {
@@ -64,7 +74,14 @@ pub(super) fn walk(even: &Even, project: usize, number: u32, lexicon: &Lexicon, 
             duration: 800 + i64::from(n),
         };
         let version = self::version(start + 5 + i64::from(n) * 900, entity.duration);
-        fill_generation(&mut rows[1], &facts, &entity, &version, even, &mut writer);
+        fill_generation(
+            &mut rows[slot(Table::Observations)],
+            &facts,
+            &entity,
+            &version,
+            even,
+            &mut writer,
+        );
         visit(&facts, &entity, &version, rows);
     }
 }
@@ -107,7 +124,14 @@ fn fill_trace(row: &mut Row, facts: &TraceFacts, even: &Even, writer: &mut Write
     message(row.text(t::OUTPUT), "assistant", output, writer);
 }
 
-fn fill_generation(row: &mut Row, facts: &TraceFacts, entity: &Entity, version: &Version, even: &Even, writer: &mut Writer<'_>) {
+fn fill_generation(
+    row: &mut Row,
+    facts: &TraceFacts,
+    entity: &Entity,
+    version: &Version,
+    even: &Even,
+    writer: &mut Writer<'_>,
+) {
     row.clear();
     entity.id.write(row.text(o::ID));
     facts.id.write(row.text(o::TRACE));

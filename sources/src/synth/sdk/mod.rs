@@ -261,9 +261,16 @@ impl Requests {
             Runs::Even(even) => {
                 let (first, last) = (unit.part * EVEN_TRACES, (unit.part + 1) * EVEN_TRACES);
                 for number in first..last.min(even.traces) {
-                    even::walk(even, unit.project, number, lexicon, rows, &mut |facts, entity, version, rows| {
-                        desk.add(facts, entity, version, rows);
-                    });
+                    even::walk(
+                        even,
+                        unit.project,
+                        number,
+                        lexicon,
+                        rows,
+                        &mut |facts, entity, version, rows| {
+                            desk.add(facts, entity, version, rows);
+                        },
+                    );
                 }
             }
         }
@@ -462,7 +469,9 @@ impl Desk {
         }
         let batch = self.batch(project, route);
         if route == Route::Rest {
-            batch.bytes.extend_from_slice(if batch.events == 0 { rest::HEAD } else { b"," });
+            batch
+                .bytes
+                .extend_from_slice(if batch.events == 0 { rest::HEAD } else { b"," });
         }
         batch.bytes.extend_from_slice(event);
         batch.events += 1;
@@ -505,7 +514,9 @@ impl Desk {
     }
 
     fn is_done(&self) -> bool {
-        let empty = |open: &Open| open.rest.events == 0 && open.otlp.events == 0 && open.ends.is_empty() && open.trace.is_none();
+        let empty = |open: &Open| {
+            open.rest.events == 0 && open.otlp.events == 0 && open.ends.is_empty() && open.trace.is_none()
+        };
         self.open.iter().all(empty)
     }
 

@@ -33,9 +33,17 @@ pub(super) fn span(
     }
     pb::bytes(span, 5, &row.cells[o::NAME].text);
     pb::number(span, 6, 1);
-    let end = if row.cells[o::END].set { row.cells[o::END].num() } else { version.time };
+    let end = if row.cells[o::END].set {
+        row.cells[o::END].num()
+    } else {
+        version.time
+    };
     for (field, ms) in [(7, version.time), (8, end.max(version.time))] {
-        pb::fixed64(span, field, ms.unsigned_abs() * 1_000_000 + derive(entity.seed, &[60]) % 1_000_000);
+        pb::fixed64(
+            span,
+            field,
+            ms.unsigned_abs() * 1_000_000 + derive(entity.seed, &[60]) % 1_000_000,
+        );
     }
     observation(span, version, row);
     if let Some(trace) = trace {

@@ -11,7 +11,8 @@ use crate::synth::versions::Version;
 /// Before the first event of a body.
 pub(super) const HEAD: &[u8] = b"{\"batch\":[";
 /// Behind the last.
-pub(super) const TAIL: &[u8] = b"],\"metadata\":{\"sdk_integration\":\"default\",\"sdk_name\":\"python\",\"sdk_version\":\"2.60.3\"}}";
+pub(super) const TAIL: &[u8] =
+    b"],\"metadata\":{\"sdk_integration\":\"default\",\"sdk_name\":\"python\",\"sdk_version\":\"2.60.3\"}}";
 
 /// What of an entity an event says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +168,14 @@ fn envelope(out: &mut Vec<u8>, name: &str, entity: &Entity, version: &Version, p
     out.extend_from_slice(b"\",\"type\":\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\",\"timestamp\":");
-    time(out, if part == Part::Begin { version.time } else { version.event_ts });
+    time(
+        out,
+        if part == Part::Begin {
+            version.time
+        } else {
+            version.event_ts
+        },
+    );
     out.extend_from_slice(b",\"body\":");
 }
 
