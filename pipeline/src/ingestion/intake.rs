@@ -1,6 +1,6 @@
 //! Behind the HTTP face: one raw object, then one job, then the answer.
 //!
-//! *Invariants.* When [`Intake::take`](tracemill_web::Intake::take) has returned, the object and its job are durable. An
+//! *Invariants.* When [`Intake::take`] has returned, the object and its job are durable. An
 //! object without a job, of a request whose client went away or whose job could not be added, is never read: the client
 //! sends the same events again.
 
