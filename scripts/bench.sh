@@ -5,7 +5,9 @@
 #   scripts/bench.sh                 the reference day (1.5 GiB), three rounds each after one to warm up
 #   scripts/bench.sh --quick         a tenth of it, one round
 #   scripts/bench.sh --big           also the exporter's memory for a day of 10 GiB
-#   scripts/bench.sh --micro         then the micro benchmarks too: bridge, dedup index, encoder
+#   scripts/bench.sh --micro         then the micro benchmarks too: bridge, dedup index, encoder, parts of ingestion
+#   scripts/bench.sh --ingest ...    ingestion instead: HTTP to rows against plain inserts, CPU an event, time to the row;
+#                                    its own arguments: --quick, --rounds N, --backlog, --parts load,latency,backlog, --json FILE
 #   scripts/bench.sh ARGS...         --store local, --rounds N, --sides tracemill,reference, --json FILE
 #
 # Needs cargo, python3 with pip, npm (which fetches the ClickHouse library once), and 10 GB of disk (40 GB with --big) in the
@@ -19,11 +21,13 @@ folder=${TRACEMILL_BENCH_DIR:-$cache/bench}
 target=${CARGO_TARGET_DIR:-$root/target}/release
 
 micro=no
-json=$folder/bench.json
+ingest=no
+json=
 args=()
 while [[ $# -gt 0 ]]; do
     case $1 in
         --micro) micro=yes ;;
+        --ingest) ingest=yes ;;
         --json) json=${2:?--json needs a file}; shift ;;
         *) args+=("$1") ;;
     esac
@@ -66,16 +70,19 @@ if ! command -v clickhouse >/dev/null 2>&1; then
     sh "$root/scripts/clickhouse-library.sh" >/dev/null
 fi
 cargo build --release --locked --manifest-path "$root/Cargo.toml" --package tracemill-pipeline --package tracemill-benches
+if [[ $ingest == yes ]]; then
+    exec "$target/ingest" "${args[@]}" --dir "$folder" --json "${json:-$folder/ingest.json}" --tracemill "$target/tracemill" 9>&-
+fi
 if python=$(peer_python); then
     args+=(--python "$python")
 else
     echo "bench: the Python peer could not be installed: it is left out" >&2
 fi
 
-"$target/export" "${args[@]}" --dir "$folder" --json "$json" --root "$root" --tracemill "$target/tracemill" 9>&-
+"$target/export" "${args[@]}" --dir "$folder" --json "${json:-$folder/bench.json}" --root "$root" --tracemill "$target/tracemill" 9>&-
 
 if [[ $micro == yes ]]; then
-    for name in bridge dedup encode; do
+    for name in bridge dedup encode ingest_parts; do
         printf '\n==> %s\n' "$name"
         timeout 600 "$target/$name" 9>&-
     done

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// The longest wait for ClickHouse's merges to end after a run, in seconds.
     #[arg(long, default_value_t = 30)]
     pub(crate) settle: u64,
-    /// The working folder; its content from before is removed.
+    /// The working folder: each run has a new folder in it, which is removed in the end unless the run failed.
     #[arg(long)]
     pub(crate) dir: PathBuf,
     /// Where the figures go as JSON.

@@ -166,7 +166,6 @@ impl Bench<'_> {
         let settled_cpu = self.server.cpu()? - before[0] - idle;
         let peak = peak_of(product.pid())?;
         product.stop()?;
-        std::fs::remove_dir_all(folder.join("raw"))?;
         Ok(Run {
             sent,
             seconds,
