@@ -1,6 +1,6 @@
 """Runs the real clients against a server, and judges the rows that come of it.
 
-    run.py --packages DIR --out DIR [--clickhouse URL --project ID] [--only NAME...] [--wait SECONDS]
+    run.py --packages DIR --out DIR [--clickhouse URL --project ID] [--only NAME...] [--wait SECONDS] [--at-once N]
 
 The packages are those that scripts/test-clients.sh installed; it prints their folder. The server and its keys are in the
 environment: TRACEMILL_URL, TRACEMILL_PUBLIC_KEY, TRACEMILL_SECRET_KEY; the project should be empty. What each client says that
@@ -8,6 +8,7 @@ it did goes to a file in --out. Exits with 1 where a client failed or, with --cl
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -51,9 +52,11 @@ def main():
     options.add_argument("--project")
     options.add_argument("--only", nargs="+", choices=CLIENTS, default=list(CLIENTS))
     options.add_argument("--wait", type=float, default=15)
+    options.add_argument("--at-once", type=int, default=4, help="how many clients run at the same time")
     options = options.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    ended = [run(name, options.packages, options.out) for name in options.only]
+    with concurrent.futures.ThreadPoolExecutor(options.at_once) as pool:
+        ended = list(pool.map(lambda name: run(name, options.packages, options.out), options.only))
     files = [path for name in options.only if (path := options.out / f"{name}.json").stat().st_size]
     code = 0
     if options.clickhouse:
