@@ -3,7 +3,7 @@
 #   $TRACEMILL_CACHE, else $XDG_CACHE_HOME/tracemill, else ~/.cache/tracemill
 # below services/clients/: a Python environment for every tests/clients/python/*.txt (bin/python in it) and a folder of npm
 # packages for every tests/clients/node/*/package-lock.json. Needs python3 with pip, node and npm. All versions are pinned.
-# Does nothing for what has not changed since the last run. Prints the folder.
+# Does nothing for what has not changed since the last run, and the rest at the same time. Prints the folder.
 #
 #   scripts/test-clients.sh          install both
 #   scripts/test-clients.sh python   one of them
@@ -71,23 +71,34 @@ install_node() { # folder with package.json and package-lock.json
         rm -rf "$folder"
         mkdir -p "$folder"
         cp "$1/package.json" "$1/package-lock.json" "$folder/"
-        (cd "$folder" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 || die "npm failed for $name"
+        said=$(cd "$folder" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error 2>&1) ||
+            die "npm failed for $name: $said"
         touch "$folder/.complete"
     fi
     switch "$name" "$folder"
 }
 
-all_python() {
-    for file in "$root"/tests/clients/python/*.txt; do
-        install_python "$file"
+# Runs a function for each of several things at once; fails where one of them does.
+each() { # function things...
+    function=$1
+    shift
+    jobs=
+    for thing in "$@"; do
+        "$function" "$thing" &
+        jobs="$jobs $!"
     done
+    failed=0
+    for job in $jobs; do wait "$job" || failed=1; done
+    return $failed
+}
+
+all_python() {
+    each install_python "$root"/tests/clients/python/*.txt || die "not all Python packages are installed"
 }
 
 all_node() {
     command -v npm >/dev/null || die "npm is needed (with node 20 or newer)"
-    for lock in "$root"/tests/clients/node/*/package-lock.json; do
-        install_node "$(dirname "$lock")"
-    done
+    each install_node "$root"/tests/clients/node/*/ || die "not all npm packages are installed"
 }
 
 case "${1:-all}" in
@@ -95,7 +106,7 @@ case "${1:-all}" in
         all_node &
         nodes=$!
         all_python
-        wait "$nodes" || die "the npm packages are not installed"
+        wait "$nodes" || exit 1
         ;;
     python) all_python ;;
     node) all_node ;;

@@ -2,7 +2,8 @@
 # Installs what the tests run beside our own code, once, into the cache folder:
 #   $TRACEMILL_CACHE, else $XDG_CACHE_HOME/tracemill, else ~/.cache/tracemill
 # below services/: node/ (Azurite, from npm), python/ (moto, and the readers of exported files, from PyPI), bullmq/ (BullMQ 5
-# and 6, from npm) and redis/ (a link to redis-server where there is one, else Debian's package).
+# and 6, from npm), clients/ (the SDKs of scripts/test-clients.sh) and redis/ (a link to redis-server where there is one, else
+# Debian's package).
 # Needs python3 with pip, node and npm. Versions are pinned by the package-lock.json of tests/servers and tests/node/bullmq,
 # and the requirements.txt of tests/servers and tests/python. Does nothing when these have not changed since the last run.
 #
@@ -11,6 +12,7 @@
 #   scripts/test-services.sh node
 #   scripts/test-services.sh bullmq
 #   scripts/test-services.sh redis
+#   scripts/test-services.sh clients
 set -eu
 
 die() {
@@ -120,15 +122,19 @@ install_redis() {
 
 case "${1:-all}" in
     all)
+        sh "$root/scripts/test-clients.sh" >/dev/null &
+        clients=$!
         install_python
         install_npm node tests/servers
         install_npm bullmq tests/node/bullmq
         install_redis
+        wait "$clients" || die "the clients are not installed"
         ;;
     python) install_python ;;
     node) install_npm node tests/servers ;;
     bullmq) install_npm bullmq tests/node/bullmq ;;
     redis) install_redis ;;
-    *) die "unknown part $1: python, node, bullmq or redis" ;;
+    clients) sh "$root/scripts/test-clients.sh" >/dev/null ;;
+    *) die "unknown part $1: python, node, bullmq, redis or clients" ;;
 esac
 echo "$services"

@@ -6,6 +6,8 @@ mod crash;
 mod faults;
 mod fence;
 mod formats;
+mod ingest_bad;
+mod ingest_clients;
 mod late;
 mod rows;
 mod schema;

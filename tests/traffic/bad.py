@@ -24,6 +24,8 @@ class Case:
         self.taken, self.refused = taken, refused
         self.headers = {"Content-Type": JSON} | (headers or {})
         self.authorized = more.get("authorized", True)
+        # Of an OTLP request that is taken: its spans as JSON, for the journal.
+        self.spans = more.get("spans")
 
 
 def trace(identity, event=None, **body):
@@ -99,7 +101,19 @@ def odd_but_right(seed):
     yield Case("half a surrogate pair", INGESTION, half(seed), 207, [f"e-{seed}-half"], [])
     yield Case("OTLP of nothing", TRACES, b"", 200, headers={"Content-Type": PROTOBUF})
     yield Case("OTLP without spans", TRACES, {"resourceSpans": []}, 200)
-    yield Case("OTLP of an empty object", TRACES, {}, 200)
+    for body in (b"{}", b"[]", b"5", b'{"resourceSpans": 5}', b'{"resourceSpans": null}', b'{"resource_spans": [{}]}'):
+        yield Case(f"OTLP of {body.decode()}", TRACES, body, 200)
+    # Its spans are taken, with U+FFFD for what is no UTF-8.
+    broken = json.dumps(otlp_request([span(seed, "name BROKEN")])).encode().replace(b"BROKEN", b"\xff\xfe\x80")
+    yield Case("OTLP: invalid UTF-8", TRACES, broken, 200, spans=broken.decode(errors="replace"))
+
+
+def span(seed, name):
+    number = zlib.crc32(f"{seed}/{name}".encode())
+    return {
+        "traceId": f"{number:032x}", "spanId": f"{number:016x}", "name": name, "attributes": [],
+        "startTimeUnixNano": "1772323200000000000", "endTimeUnixNano": "1772323200000000000",
+    }  # fmt: skip
 
 
 def doubled(seed):
@@ -110,7 +124,7 @@ def half(seed):
     return json.dumps({"batch": [trace(f"{seed}-half", input="NAME")]}).replace("NAME", "\\ud83d!").encode()
 
 
-def whole(seed):
+def whole(seed, public):
     """Requests that are wrong as a whole."""
     good = json.dumps({"batch": [trace(f"{seed}-never", name="must not arrive")]}).encode()
     yield Case("no key", INGESTION, good, 401, authorized=False)
@@ -134,17 +148,42 @@ def whole(seed):
     deep = b'{"batch": [' + b"[" * 500_000 + b"]" * 500_000 + b"]}"
     yield Case("nested 500,000 deep", INGESTION, deep, (207, 400))
     yield Case("opened 500,000 times", INGESTION, b'{"batch": ' + b"[" * 500_000, 400)
-    yield Case("scores of a wrong type", SCORES, b"5", 400)
-    yield Case("a score of nothing", SCORES, b"{}", 400)
+    yield Case("too many events", INGESTION, {"batch": [1] * 10_001}, 413)
+    yield Case("no gzip", INGESTION, good, 400, headers={"Content-Encoding": "gzip"})
+    yield Case("another encoding", INGESTION, good, 400, headers={"Content-Encoding": "br"})
+    yield from routes(seed, public)
     yield from whole_otlp(seed)
 
 
+def routes(seed, public):
+    """Other routes, and keys that may write scores alone."""
+    public = {"Authorization": f"Bearer {public}"}
+    score = {"id": f"{seed}-by-public-key", "name": "n", "value": 1, "traceId": f"{seed}-good"}
+    event = {"id": f"e-{seed}-score", "type": "score-create", "timestamp": STAMP, "body": score}
+    refused = trace(f"{seed}-never", event="scope")
+    yield Case("a public key", INGESTION, {"batch": [refused, event]}, 207, [event["id"]], ["scope"], headers=public, authorized=False)
+    other = {"Authorization": "Bearer pk-nobody"}
+    yield Case("a wrong public key", INGESTION, {"batch": [event]}, 401, headers=other, authorized=False)
+    yield Case("a trace with a public key", "/api/public/traces", {"id": "x"}, 401, headers=public, authorized=False)
+    yield Case("OTLP with a public key", TRACES, b"{}", 401, headers=public, authorized=False)
+    yield Case("projects with a public key", "/api/public/projects", None, 401, method="GET", headers=public, authorized=False)
+    yield Case("projects without a key", "/api/public/projects", None, 401, method="GET", authorized=False)
+    yield Case("projects", "/api/public/projects", None, 200, method="GET")
+    yield Case("scores of a wrong type", SCORES, b"5", 400)
+    yield Case("a score of nothing", SCORES, b"{}", 400)
+    yield Case("scores of nothing", SCORES, [{}, {"name": ""}], 207)
+    yield Case("a trace with a number as name", "/api/public/traces", {"name": 5}, 400)
+    yield Case("a span that is a list", "/api/public/spans", [], 400)
+    yield Case("GET spans", "/api/public/spans", None, 405, method="GET")
+    yield Case("OTLP metrics", "/api/public/otel/v1/metrics", b"anything", 200)
+    yield Case("OTLP logs", "/api/public/otel/v1/logs", b"{}", 404)
+    yield Case("no route", "/api/public/nothing", b"{}", 404)
+    origin = {"Origin": "http://client.example", "Access-Control-Request-Method": "POST"}
+    yield Case("preflight", INGESTION, None, 204, method="OPTIONS", headers=origin, authorized=False)
+
+
 def whole_otlp(seed):
-    span = {
-        "traceId": "5" * 32, "spanId": "6" * 16, "name": "must not arrive", "startTimeUnixNano": "1772323200000000000",
-        "endTimeUnixNano": "1772323200000000000", "attributes": [],
-    }  # fmt: skip
-    request = otlp_request([span])
+    request = otlp_request([span(seed, "must not arrive")])
     good = otlp.request(request)
     packed = {"Content-Type": PROTOBUF, "Content-Encoding": "gzip"}
     yield Case("OTLP: truncated", TRACES, good[:-5], 400, headers={"Content-Type": PROTOBUF})
@@ -159,13 +198,15 @@ def whole_otlp(seed):
     yield Case("OTLP: a value nested 5,000 deep", TRACES, deep, (200, 400), headers={"Content-Type": PROTOBUF})
     yield Case("OTLP: truncated JSON", TRACES, json.dumps(request).encode()[:-3], 400)
     yield Case("OTLP: null", TRACES, b"null", 400)
-    yield Case("OTLP: invalid UTF-8", TRACES, json.dumps(request).encode().replace(b"must", b"\xff\xfe\x80"), 400)
+    yield Case("OTLP: no JSON", TRACES, b"", 400)
     yield Case("OTLP: another content type", TRACES, good, 400, headers={"Content-Type": "text/plain"})
+    yield Case("OTLP: no content type", TRACES, good, 400, headers={"Content-Type": ""})
+    yield Case("OTLP: another encoding", TRACES, good, 400, headers=packed | {"Content-Encoding": "br"})
     yield Case("OTLP: no gzip", TRACES, good, 400, headers=packed)
     yield Case("OTLP: truncated gzip", TRACES, gzip.compress(good)[:-12], 400, headers=packed)
     yield Case("OTLP: version 5", TRACES, good, 400, headers={"Content-Type": PROTOBUF, "x-langfuse-ingestion-version": "5"})
     yield Case("OTLP: version x", TRACES, good, 400, headers={"Content-Type": PROTOBUF, "x-langfuse-ingestion-version": "x"})
-    yield Case("OTLP: a gzip bomb of 2 GB", TRACES, bomb(2 << 30), (400, 413), headers=packed)
+    yield Case("OTLP: a gzip bomb of 2 GB", TRACES, bomb(2 << 30), 413, headers=packed)
 
 
 def bomb(size):
@@ -179,7 +220,7 @@ def run(url, project, journal, seed):
     """Sends them all; `wrong` names what was answered otherwise."""
     sender = Sender(url)
     wrong, sent = [], 0
-    for case in [*odd_but_right(seed), *envelopes(seed), *whole(seed)]:
+    for case in [*odd_but_right(seed), *envelopes(seed), *whole(seed, project.public)]:
         sent += 1
         fault = send(sender, case, project, journal)
         if fault is not None:
@@ -200,6 +241,8 @@ def send(sender, case, project, journal):
     status, _, text = answer
     if status not in case.statuses:
         return f"status {status}, not {sorted(case.statuses)}; {text[:120]!r}"
+    if case.spans is not None:
+        journal.add(project=project.id, endpoint=case.path, body=case.spans, outcome="accepted", successes="all", status=status)
     if case.taken is None or status != 207:
         return None
     said = json.loads(text)

@@ -18,6 +18,9 @@ use crate::reply::Refusal;
 /// The first permit of a body of unknown length, in bytes; each further one doubles what is held.
 const FIRST: u64 = 64 << 10;
 
+/// How much larger than its compressed form a body of DEFLATE is, at most.
+const DEFLATE: u64 = 1_032;
+
 /// A body, and the right to hold it.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -54,8 +57,10 @@ pub(crate) fn sdk(headers: &HeaderMap) -> Sdk {
     }
 }
 
-/// Reads at most `limit` bytes; each byte takes `copies` bytes of memory.
+/// Reads at most `limit` bytes, and no more than all memory suffices for; each byte takes `copies` bytes of it.
 pub(crate) async fn read(app: &Inner, body: Body, limit: u64, copies: u64) -> Result<Held, Refusal> {
+    // What would never fit is too large: "try again later" would be asked for without end.
+    let limit = limit.min(app.budget.limit() / copies.max(1));
     match timeout(app.config.body_timeout, read_on(app, body, limit, copies)).await {
         Ok(read) => {
             if let Ok(held) = &read {
@@ -158,6 +163,8 @@ pub(crate) async fn inflate<T: Send + 'static>(
     check: impl FnOnce(Bytes) -> T + Send + Clone + 'static,
 ) -> Result<Inflated<T>, Refusal> {
     let length = held.bytes.len() as u64;
+    // The body itself is held meanwhile, so that the rest of the memory is the most that there can be.
+    let limit = limit.min((app.budget.limit() - held.memory()) / copies.max(1));
     if encoding == Encoding::Identity {
         return app
             .check(length, move || Inflated {
@@ -193,16 +200,21 @@ pub(crate) async fn inflate<T: Send + 'static>(
 }
 
 /// How large a compressed body may become. What is larger (gzip of several members, zstd beyond sixteen times its size) is
-/// decompressed again, with memory for the most that is allowed.
+/// decompressed again, with memory for the most that is allowed. The last bytes may be anything where a body was cut off.
 fn expected(encoding: Encoding, bytes: &[u8]) -> u64 {
     match (encoding, bytes.last_chunk()) {
         // The last four bytes say the size of the last member, modulo 4 GiB.
-        (Encoding::Gzip, Some(size)) => u64::from(u32::from_le_bytes(*size)),
+        (Encoding::Gzip, Some(size)) => u64::from(u32::from_le_bytes(*size)).min(bytes.len() as u64 * DEFLATE),
         _ => bytes.len() as u64 * 16,
     }
 }
 
 impl Held {
+    /// What it takes of the budget, in bytes.
+    fn memory(&self) -> u64 {
+        self.permits.iter().map(Permit::bytes).sum()
+    }
+
     /// Keeps the permits for what comes of the body.
     pub(crate) fn into_parts(self) -> (Bytes, Vec<Permit>) {
         (self.bytes, self.permits)

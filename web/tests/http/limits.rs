@@ -145,3 +145,41 @@ fn compressed_batches_are_held_within_the_budget() {
     assert!(server.raws().iter().all(|raw| raw.bytes.len() > 2_000_000));
     assert_eq!(server.budget.used(), 0);
 }
+
+/// What the whole budget would not suffice for is too large, or broken: never "try again later".
+#[test]
+fn what_can_never_fit_is_not_transient() {
+    let server = Server::with_memory(1 << 20, |config| {
+        (config.body, config.otlp, config.otlp_compressed) = (1 << 20, 1 << 20, 1 << 20);
+        config.memory_wait = Duration::from_millis(20);
+    });
+    let auth = basic("pk-lf-test", "sk-lf-test");
+    let good = gzip(otlp_json().as_bytes());
+    // Its last bytes say a size of 4 GiB.
+    let cut_off = [&good[..good.len() - 12], &[0xff; 4]].concat();
+    let spaces = vec![b' '; (1 << 20) - 10];
+    for (path, encoding, bytes, status) in [
+        (OTEL, "gzip", gzip(&vec![b' '; 2 << 20]), 413),
+        (OTEL, "gzip", cut_off.clone(), 400),
+        (OTEL, "gzip", good, 200),
+        (OTEL, "identity", spaces.clone(), 400),
+        (INGESTION, "gzip", gzip(&spaces), 413),
+        (INGESTION, "gzip", cut_off, 400),
+        (INGESTION, "identity", spaces, 413),
+    ] {
+        let headers = [
+            ("authorization", auth.as_str()),
+            ("content-type", "application/json"),
+            ("content-encoding", encoding),
+        ];
+        let answer = server.send("POST", path, &headers, &bytes);
+        assert_eq!(
+            answer.status,
+            status,
+            "{path} {encoding} of {}: {answer:?}",
+            bytes.len()
+        );
+    }
+    assert_eq!(server.raws().len(), 1);
+    assert_eq!(server.budget.used(), 0);
+}

@@ -119,11 +119,16 @@ pub(crate) fn keys() -> Keys {
 
 impl Server {
     pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_memory(256 << 20, change)
+    }
+
+    /// With a budget of so many bytes.
+    pub(crate) fn with_memory(bytes: u64, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         change(&mut config);
         let runtime = Runtime::new().unwrap();
         let memory = Arc::new(Memory::default());
-        let budget = Budget::new("test", 256 << 20);
+        let budget = Budget::new("test", bytes);
         let app = App::new(Parts {
             keys: keys(),
             config,
