@@ -129,6 +129,7 @@ pub fn assemble_with(
         decoder: Arc::clone(&decoder),
         merge: MergeConfig {
             hold: HoldConfig {
+                asks_all: false,
                 for_ms: i64::try_from(route.merge.held_for.as_millis()).unwrap_or(i64::MAX),
                 bytes: route.merge.held_bytes.0 / workers,
                 durable: durable.subscribe(),
@@ -160,6 +161,7 @@ pub fn assemble_with(
         letters: LettersTask {
             letters,
             clock: clock.clone(),
+            written: Arc::default(),
         },
         durable,
     };
