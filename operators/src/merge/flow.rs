@@ -77,7 +77,7 @@ where
     let states = changes
         .as_collection()
         .reduce_named(&format!("fold[{name}]"), move |key, group, out| {
-            state(&fold, key, group, out)
+            state(&fold, key, group, out);
         });
     stamp(states.inner, &format!("stamp[{name}]"), clock, tombstones, gauge)
 }

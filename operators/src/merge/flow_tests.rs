@@ -142,7 +142,7 @@ fn run(script: Script, table: Table) -> (Table, Arc<Held>) {
         Arc::clone(&table),
         Arc::clone(&gauge),
         Arc::clone(&epochs),
-        durable.clone(),
+        durable,
     );
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
         let (table, gauge, epochs, durable) = &on_worker;

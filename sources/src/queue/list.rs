@@ -64,7 +64,11 @@ impl Queue for ListQueue {
     async fn pull(&self, max: usize, max_wait: Duration) -> Result<Vec<Pulled>, QueueError> {
         let pulled: Vec<Pulled> = {
             let mut inner = self.lock();
-            let count = if inner.is_closed { 0 } else { max.min(inner.waiting.len()) };
+            let count = if inner.is_closed {
+                0
+            } else {
+                max.min(inner.waiting.len())
+            };
             (0..count)
                 .filter_map(|_| {
                     let job = inner.waiting.pop_front()?;
@@ -85,7 +89,8 @@ impl Queue for ListQueue {
             tokio::time::sleep(max_wait).await;
         }
         let is_empty = self.lock().waiting.is_empty();
-        self.is_empty.send_if_modified(|was| std::mem::replace(was, is_empty) != is_empty);
+        self.is_empty
+            .send_if_modified(|was| std::mem::replace(was, is_empty) != is_empty);
         Ok(pulled)
     }
 
@@ -180,7 +185,10 @@ mod tests {
     async fn each_entry_is_handed_out_once() {
         let queue = ListQueue::new(["a", "b", "c"].map(work));
         let two = queue.pull(2, Duration::ZERO).await.expect("two");
-        assert_eq!(two.iter().map(|one| &one.job).collect::<Vec<_>>(), [&work("a"), &work("b")]);
+        assert_eq!(
+            two.iter().map(|one| &one.job).collect::<Vec<_>>(),
+            [&work("a"), &work("b")]
+        );
         let last = queue.pull(2, Duration::ZERO).await.expect("one");
         assert_eq!(last.len(), 1);
         queue.handed_out().await;
@@ -191,7 +199,10 @@ mod tests {
         assert!(queue.fail(two[1].id, "no").await.expect("failed"));
         let depth = queue.depth().await.expect("a depth");
         assert_eq!((depth.waiting, depth.active, depth.failed), (0, 0, 1));
-        assert_eq!(queue.add_work(&[work("d")], Duration::ZERO).await, Err(QueueError::Closed));
+        assert_eq!(
+            queue.add_work(&[work("d")], Duration::ZERO).await,
+            Err(QueueError::Closed)
+        );
     }
 
     #[tokio::test]

@@ -219,13 +219,13 @@ fn object(raw: &str, path: &[&str], doomed: &mut impl Iterator<Item = bool>) -> 
     let mut out = Vec::with_capacity(raw.len());
     let mut at = 0;
     for hidden in places {
-        out.extend_from_slice(raw[at..hidden.start].as_bytes());
+        out.extend_from_slice(&raw.as_bytes()[at..hidden.start]);
         out.extend_from_slice(b"[]");
         at = hidden.end;
     }
-    out.extend_from_slice(raw[at..last.start].as_bytes());
+    out.extend_from_slice(&raw.as_bytes()[at..last.start]);
     out.extend_from_slice(&new);
-    out.extend_from_slice(raw[last.end..].as_bytes());
+    out.extend_from_slice(&raw.as_bytes()[last.end..]);
     Edit::Replace(out)
 }
 

@@ -124,13 +124,13 @@ fn members_that_a_later_one_hides_do_not_stay() {
 #[test]
 fn unknown_fields_stay() {
     // Field 9 of a scope as a varint, and a group of field 10.
-    let mut inner = frame(&vec![vec![vec![(1, 1, true), (2, 2, true)]]]);
+    let mut inner = frame(&[vec![vec![(1, 1, true), (2, 2, true)]]]);
     inner.extend_from_slice(&[0x48, 0x96, 0x01, 0x53, 0x08, 0x01, 0x54]);
     let Left::Some(left) = redact(&inner, RawForm::OtlpProtobuf, &["01".repeat(16)]) else {
         panic!("some are left");
     };
     assert!(left.ends_with(&[0x48, 0x96, 0x01, 0x53, 0x08, 0x01, 0x54]));
-    assert_eq!(left[..left.len() - 7], frame(&vec![vec![vec![(2, 2, true)]]]));
+    assert_eq!(left[..left.len() - 7], frame(&[vec![vec![(2, 2, true)]]]));
 }
 
 #[test]
@@ -143,10 +143,25 @@ fn refused_spans_go_by_the_ids_that_they_came_with() {
     ]);
     let request = request(json!({}), json!({}), spans).to_string();
     let is_doomed = |trace: &str, id: &str| trace == "aa" || id == "01";
-    let left = without(request.as_bytes(), RawForm::OtlpJson, RECEIVED, &Sdk::default(), &is_doomed).unwrap();
-    let Left::Some(left) = left else { panic!("some are left") };
+    let left = without(
+        request.as_bytes(),
+        RawForm::OtlpJson,
+        RECEIVED,
+        &Sdk::default(),
+        &is_doomed,
+    )
+    .unwrap();
+    let Left::Some(left) = left else {
+        panic!("some are left")
+    };
     let left: Json = serde_json::from_slice(&left).unwrap();
-    assert_eq!(left["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        left["resourceSpans"][0]["scopeSpans"][0]["spans"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[test]
