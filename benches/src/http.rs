@@ -31,7 +31,8 @@ enum Rest {
 ///
 /// # Errors
 /// The server cannot be reached or refuses; its message is told.
-pub fn post(address: &str, query: &[(&str, &str)], body: &str, silence: Duration) -> Result<Body, Failure> {
+pub fn post(address: &str, query: &[(&str, &str)], body: impl AsRef<[u8]>, silence: Duration) -> Result<Body, Failure> {
+    let body = body.as_ref();
     let mut stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
     stream.set_read_timeout(Some(silence))?;
     stream.set_write_timeout(Some(silence))?;
@@ -45,7 +46,7 @@ pub fn post(address: &str, query: &[(&str, &str)], body: &str, silence: Duration
         body.len()
     );
     stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
+    stream.write_all(body)?;
     let mut reader = BufReader::with_capacity(1 << 20, stream);
     let (status, rest) = head_of(&mut reader)?;
     let mut answer = Body { reader, rest };
@@ -61,7 +62,12 @@ pub fn post(address: &str, query: &[(&str, &str)], body: &str, silence: Duration
 ///
 /// # Errors
 /// As [`post`].
-pub fn text(address: &str, query: &[(&str, &str)], body: &str, silence: Duration) -> Result<String, Failure> {
+pub fn text(
+    address: &str,
+    query: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+    silence: Duration,
+) -> Result<String, Failure> {
     let mut answer = String::new();
     post(address, query, body, silence)?.read_to_string(&mut answer)?;
     Ok(answer.trim_end().to_owned())

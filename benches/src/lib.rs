@@ -1,11 +1,12 @@
 //! The benchmark harness: what the benchmarks share.
 //!
 //! `export` measures the exporter against its peers, `peer` is the reference query with a plain HTTP client, `alone` measures
-//! the read and the encoder by themselves, and `bridge`, `dedup` and `encode` are micro benchmarks.
+//! the read and the encoder by themselves, `ingest` measures ingestion against plain inserts, and `bridge`, `dedup` and `encode` are micro benchmarks.
 
 pub mod http;
 pub mod process;
 pub mod reference;
+pub mod server;
 pub mod spread;
 pub mod target;
 

@@ -123,6 +123,19 @@ pub fn cpu_of(pid: u32) -> Result<Duration, Failure> {
     Ok(Duration::from_micros(ticks * 1_000_000 / rate))
 }
 
+/// Peak resident memory of a running process in bytes.
+///
+/// # Errors
+/// There is no such process.
+pub fn peak_of(pid: u32) -> Result<u64, Failure> {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    let kib: u64 = kib.ok_or_else(|| format!("{path} has no VmHWM"))?.parse()?;
+    Ok(kib * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

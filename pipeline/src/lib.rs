@@ -15,6 +15,7 @@ pub mod load;
 pub mod pace;
 pub mod preflight;
 pub mod runtime;
+pub mod send;
 pub mod session;
 pub mod shelf;
 pub mod status;

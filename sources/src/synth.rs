@@ -54,6 +54,7 @@ mod ledger;
 mod plan;
 mod rng;
 mod row;
+pub mod sdk;
 mod size;
 mod text;
 mod versions;

@@ -10,9 +10,9 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 use tracemill_model::ingest::{Encoding, Sdk};
 use tracemill_operators::Permit;
+use tracemill_operators::decode::otlp::{OtlpError, decompress};
 
 use crate::app::Inner;
-use crate::decode::{self, InflateError};
 use crate::reply::Refusal;
 
 /// The first permit of a body of unknown length, in bytes; each further one doubles what is held.
@@ -132,18 +132,29 @@ async fn permit(app: &Inner, bytes: u64) -> Result<Permit, Refusal> {
     waited.map_err(|_| app.busy())
 }
 
+/// What a decompressed body may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Its bytes, at most.
+    pub(crate) limit: u64,
+    /// How often they are in memory while it is checked.
+    pub(crate) copies: u64,
+}
+
 /// What became of a decompressed body: the check's result, beside the body as it was sent.
 pub(crate) struct Inflated<T> {
     pub(crate) held: Held,
     pub(crate) result: T,
+    /// For what was decompressed, and what the check made of it. `None`: the body was not compressed.
+    pub(crate) memory: Option<Permit>,
 }
 
-/// Decompresses a body to at most `limit` bytes and hands that to `check`. A body that is not compressed is handed as it is.
+/// Decompresses a body and hands that to `check`. A body that is not compressed is handed as it is.
 pub(crate) async fn inflate<T: Send + 'static>(
     app: &Inner,
     mut held: Held,
     encoding: Encoding,
-    limit: u64,
+    Sizes { limit, copies }: Sizes,
     check: impl FnOnce(Bytes) -> T + Send + Clone + 'static,
 ) -> Result<Inflated<T>, Refusal> {
     let length = held.bytes.len() as u64;
@@ -152,26 +163,42 @@ pub(crate) async fn inflate<T: Send + 'static>(
             .check(length, move || Inflated {
                 result: check(held.bytes.clone()),
                 held,
+                memory: None,
             })
             .await;
     }
-    // Nearly all bodies fit the first try; what does not is decompressed again with memory for the most that is allowed.
-    let mut max = limit.min(length * 16 + FIRST);
+    let mut max = limit.min(expected(encoding, &held.bytes).max(FIRST));
     loop {
-        let memory = permit(app, max).await?;
+        let memory = permit(app, max * copies).await?;
         let check = check.clone();
-        let tried = app.check(length * 8, move || {
-            let _memory = memory;
-            let result = decode::decompress(encoding, &held.bytes, max).map(|bytes| check(bytes.into()));
-            (held, result)
+        let tried = app.check(max.min(length * 8), move || {
+            let most = usize::try_from(max).unwrap_or(usize::MAX);
+            let result = decompress(encoding, &held.bytes, most).map(|bytes| check(bytes.into_owned().into()));
+            (held, result, memory)
         });
-        let (back, result) = tried.await?;
+        let (back, result, memory) = tried.await?;
         match result {
-            Ok(result) => return Ok(Inflated { held: back, result }),
-            Err(InflateError::Invalid) => return Err(Refusal::Decompress),
-            Err(InflateError::TooLarge) if max >= limit => return Err(Refusal::TooLarge(limit)),
-            Err(InflateError::TooLarge) => (held, max) = (back, limit),
+            Ok(result) => {
+                return Ok(Inflated {
+                    held: back,
+                    result,
+                    memory: Some(memory),
+                });
+            }
+            Err(OtlpError::TooLarge { .. }) if max >= limit => return Err(Refusal::TooLarge(limit)),
+            Err(OtlpError::TooLarge { .. }) => (held, max) = (back, limit),
+            Err(_) => return Err(Refusal::Decompress),
         }
+    }
+}
+
+/// How large a compressed body may become. What is larger (gzip of several members, zstd beyond sixteen times its size) is
+/// decompressed again, with memory for the most that is allowed.
+fn expected(encoding: Encoding, bytes: &[u8]) -> u64 {
+    match (encoding, bytes.last_chunk()) {
+        // The last four bytes say the size of the last member, modulo 4 GiB.
+        (Encoding::Gzip, Some(size)) => u64::from(u32::from_le_bytes(*size)),
+        _ => bytes.len() as u64 * 16,
     }
 }
 

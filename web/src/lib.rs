@@ -7,7 +7,8 @@
 //! Invariants:
 //! 1. A 2xx is sent only after [`Intake::take`] has returned: what was accepted is durable.
 //! 2. A request is at most one raw object; nothing accepted is nothing stored.
-//! 3. No byte of a body is held without a permit of the process's budget.
+//! 3. Bodies, what is decompressed of them, and raw objects are held with permits of the process's budget alone. Beside them is
+//!    what a connection reads ahead: at most 64 KiB each, so at most [`Config::connections`] times that.
 //! 4. An answer says what the client did wrong, or when to come again; never what happened inside.
 //!
 //! What can pass (store, queue, memory, a slow network) is answered with 503 and `Retry-After`, since clients drop their data on 500.

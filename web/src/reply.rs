@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 use tracemill_model::Millis;
+use tracemill_operators::decode::events::BatchError;
 
-use crate::decode::BatchError;
 use crate::limit::Tokens;
 
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
@@ -54,9 +54,9 @@ pub(crate) enum Refusal {
 impl From<BatchError> for Refusal {
     fn from(error: BatchError) -> Self {
         match error {
-            BatchError::Json => Self::Json,
-            BatchError::Shape(issue) => Self::Invalid(vec![issue]),
-            BatchError::TooMany(limit) => Self::TooMany(limit),
+            BatchError::Json(_) => Self::Json,
+            BatchError::Shape(issue) => Self::Invalid(vec![issue.to_owned()]),
+            BatchError::TooMany { limit } => Self::TooMany(limit),
         }
     }
 }

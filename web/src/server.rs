@@ -21,6 +21,9 @@ use crate::error::Error;
 /// How long no connection is accepted after that failed: most often file descriptors are short.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What a connection reads ahead at most, and how large a request's head may be, in bytes. No permit covers it.
+const READ_BUFFER: usize = 64 << 10;
+
 /// Serves `router` (the app's own, or one that it is a part of) until `shutdown` is done. Then it accepts nothing more, answers
 /// what is in progress within the grace of the configuration, and returns.
 ///
@@ -48,6 +51,7 @@ pub async fn serve(
                     .timer(TokioTimer::new())
                     .header_read_timeout(config.head_timeout)
                     .pipeline_flush(true)
+                    .max_buf_size(READ_BUFFER)
                     .serve_connection(TokioIo::new(stream), service);
                 let connection = graceful.watch(connection);
                 let app = app.clone();

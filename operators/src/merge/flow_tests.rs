@@ -138,12 +138,7 @@ fn run(script: Script, table: Table) -> (Table, Arc<Held>) {
     let (publish, durable) = watch::channel(Frontier::start());
     let epochs = Arc::new(epochs);
     let late = Arc::new(AtomicU64::new(0));
-    let on_worker = (
-        Arc::clone(&table),
-        Arc::clone(&gauge),
-        Arc::clone(&epochs),
-        durable,
-    );
+    let on_worker = (Arc::clone(&table), Arc::clone(&gauge), Arc::clone(&epochs), durable);
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
         let (table, gauge, epochs, durable) = &on_worker;
         let (table, epochs) = (Arc::clone(table), Arc::clone(epochs));

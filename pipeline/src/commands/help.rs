@@ -238,9 +238,14 @@ Write synthetic agent runs into ClickHouse, and the ledger of what is true of th
 Nested observations of all types, chat messages and tool calls, usage and cost, scores; with updates, repeated and equal \
 versions, deletions, rows on window boundaries and late rows. Equal seeds give equal rows. Makes the tables first.
 
+With --through-sdk the same runs are sent over HTTP as Langfuse's SDKs send them, one live state an entity; what is not \
+accepted is sent again with the same ids. Ends with one line of JSON: events, bytes, requests, seconds, rate, retries, \
+refused events, and the rows to be expected.
+
 Examples:
   tracemill synth GRAPH.toml --projects 4 --days 3 --ledger ledger
   tracemill synth --url http://user:password@clickhouse:8123 --traces 100
+  tracemill synth --through-sdk http://127.0.0.1:3000 --key demo:pk-lf-demo:sk-lf-demo --rate 1000
 
 Exit codes: 0 done, 2 the arguments are wrong, 3 ClickHouse cannot be reached.";
 

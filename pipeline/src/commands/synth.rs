@@ -1,4 +1,6 @@
-//! `synth`: synthetic agent runs into ClickHouse.
+//! `synth`: synthetic agent runs into ClickHouse, or through the interface of its clients.
+
+mod through;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use crate::pace::grouped;
 #[derive(Debug, Args)]
 pub(super) struct SynthArgs {
     #[command(flatten)]
-    place: PlaceArg,
+    place: Option<PlaceArg>,
+    #[command(flatten)]
+    through: through::ThroughArgs,
     /// Equal seeds give equal rows.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -56,7 +60,7 @@ pub(super) struct SynthArgs {
     /// Which rows: main (first), late (what comes after the main rows were exported), or all.
     #[arg(long, default_value = "main", value_parser = ["main", "late", "all"])]
     phase: String,
-    /// Write the ledger of what is true into this folder.
+    /// Write the ledger of what is true into this folder; through the clients' interface `expectation.json` with counts.
     #[arg(long, value_name = "FOLDER")]
     ledger: Option<PathBuf>,
 }
@@ -64,7 +68,21 @@ pub(super) struct SynthArgs {
 /// `tracemill synth`.
 pub(super) async fn synth(args: SynthArgs) -> Result<(), PipelineError> {
     let config = config(&args)?;
-    let place = args.place.open().await?;
+    if let Some(url) = &args.through.through_sdk {
+        let asked = through::Asked {
+            config,
+            observations: args.observations,
+            traces: args.traces,
+            ledger: args.ledger.clone(),
+        };
+        return through::through(url, &args.through, asked).await;
+    }
+    let Some(place) = &args.place else {
+        return Err(PipelineError::Usage {
+            reason: "nowhere to write to: give a graph file, --url or --through-sdk".to_owned(),
+        });
+    };
+    let place = place.open().await?;
     let done = write(&place.service, config, &args).await;
     let closed = place.close().await;
     done.and(closed)

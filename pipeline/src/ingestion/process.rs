@@ -13,7 +13,7 @@ use tracemill_model::Millis;
 use tracemill_operators::{Budget, Clock};
 use tracemill_sinks::commit::fence::Owner;
 use tracemill_warehouse::tables::{Finding, Severity};
-use tracemill_warehouse::{MigrateOptions, Service, ServiceKind, migrate, tombstones};
+use tracemill_warehouse::{Comment, MigrateOptions, Service, ServiceKind, Statement, migrate, tombstones};
 
 use super::assemble::{Assembled, assemble};
 use super::intake::RawIntake;
@@ -47,7 +47,7 @@ pub async fn run(
     };
     let clock = Clock::system();
     let service = session.service(ServiceKind::ReadWrite)?;
-    prepare(session, &service, &clock).await?;
+    let has_tombstones = prepare(session, &service, &clock).await?;
     let memory = Budget::new("ingestion", session.checked.limits.memory.0);
     let memory = match graph.memory {
         Some(share) => memory.child(graph.name.as_str(), share.0),
@@ -67,6 +67,9 @@ pub async fn run(
         pulled,
         ..
     } = assembled;
+    if has_tombstones {
+        tombstones.note_older();
+    }
     let deleter = deletion::Runner {
         service: service.clone(),
         store: store.clone(),
@@ -153,8 +156,8 @@ async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The tables must be there: ours are made where the engine is ours.
-pub(super) async fn prepare(session: &Session, service: &Service, clock: &Clock) -> Result<(), PipelineError> {
+/// The tables must be there: ours are made where the engine is ours. Says whether anything was ever deleted.
+pub(super) async fn prepare(session: &Session, service: &Service, clock: &Clock) -> Result<bool, PipelineError> {
     service.ping().await?;
     preflight::check_clock(service, clock).await?;
     if matches!(session.checked.engine, Engine::Embedded(_)) {
@@ -168,8 +171,9 @@ pub(super) async fn prepare(session: &Session, service: &Service, clock: &Clock)
     if !faults.is_empty() {
         return Err(preflight::table_error(&faults));
     }
-    tombstones::since(service, clock.now()).await?;
-    Ok(())
+    let comment = Comment::ingestion("tombstone", "countTombstones", None);
+    let count = Statement::new(format!("SELECT count() FROM `{}`", tombstones::TABLE), comment);
+    Ok(service.one::<u64>(&count).await? > 0)
 }
 
 /// Keeps recent deletions in memory, whoever ordered them.

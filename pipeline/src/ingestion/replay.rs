@@ -164,6 +164,7 @@ pub async fn replay(
         ..
     } = assembled;
     // All of them, and for as long as it takes: a replay meets what is old.
+    tombstones.note_older();
     deletion::note(&tombstones, tombstones::since(&service, Millis(0)).await?);
     let events = Arc::new(AtomicU64::new(0));
     let mut spec = IngestionSpec::clone(&spec);

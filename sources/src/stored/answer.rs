@@ -103,11 +103,12 @@ pub async fn answer(
 async fn one(ask: Ask, config: &AnswerConfig) -> Vec<Looked> {
     config.figures.asks.fetch_add(1, Ordering::Relaxed);
     let keys: Vec<EntityKey> = ask.keys.iter().map(|(keyed, _)| keyed.key.clone()).collect();
-    let deleted = repeated("tombstones", || async {
-        Ok(tombstones::find(&config.service, &keys).await?)
-    })
-    .await;
-    config.tombstones.add(deleted);
+    if config.tombstones.has_any() {
+        let deleted = repeated("tombstones", || async {
+            Ok(tombstones::find(&config.service, &keys).await?)
+        });
+        config.tombstones.add(deleted.await);
+    }
     let mut found = repeated("stored rows", || lookup(&config.service, &keys)).await;
     config.figures.found.fetch_add(found.len() as u64, Ordering::Relaxed);
     let late: Vec<EntityKey> = ask

@@ -22,16 +22,16 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
     let admitted = admit(app, &head.headers, Scheme::Any).await?;
     let (access, limits) = (admitted.caller.access, app.0.config.content.clone());
     let check = move |bytes: &[u8]| decode::batch(bytes, access, &limits);
-    let (mut batch, permits) = checked(app, &head.headers, body, check).await?;
+    let (mut batch, permits) = checked(app, &head.headers, body, 2, check).await?;
     store(app, &admitted, &head.headers, &mut batch, permits).await?;
     Ok(reply::json(StatusCode::MULTI_STATUS, answer(&batch)))
 }
 
 /// `{"successes":[{"id","status"}],"errors":[{"id","status","message","error"}]}`.
 fn answer(batch: &Checked) -> String {
-    let mut out = String::with_capacity(40 + batch.accepted.len() * 64);
+    let mut out = String::with_capacity(40 + batch.successes.len() * 64);
     out.push_str(r#"{"successes":["#);
-    for (n, id) in batch.accepted.iter().enumerate() {
+    for (n, id) in batch.successes.iter().enumerate() {
         out.push_str(if n == 0 { r#"{"id":"# } else { r#",{"id":"# });
         push(&mut out, id);
         out.push_str(r#","status":201}"#);

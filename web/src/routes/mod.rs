@@ -12,31 +12,35 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use tracemill_model::ingest::{Encoding, RawForm};
 use tracemill_operators::Permit;
+use tracemill_operators::decode::events::BatchError;
 
 use crate::app::{Admitted, App};
-use crate::body;
-use crate::decode::{BatchError, Checked};
+use crate::body::{self, Sizes};
+use crate::decode::Checked;
 use crate::intake::Raw;
 use crate::reply::Refusal;
 
-/// Reads a JSON body and checks it.
+/// Reads a JSON body and checks it. `copies`: how often its bytes are in memory while that happens.
 async fn checked<T: Send + 'static>(
     app: &App,
     headers: &HeaderMap,
     sent: Body,
+    copies: u64,
     check: impl FnOnce(&[u8]) -> Result<T, BatchError> + Send + Clone + 'static,
 ) -> Result<(T, Vec<Permit>), Refusal> {
     let encoding = body::encoding(headers).ok_or(Refusal::Encoding)?;
     let limit = app.0.config.body;
-    // The body, and the raw object that is made of it.
-    let held = body::read(&app.0, sent, limit, 2).await?;
+    let held = body::read(&app.0, sent, limit, copies).await?;
     if !is_json(headers) {
         return Err(Refusal::Invalid(vec![
             "Invalid input: expected object, received string".to_owned(),
         ]));
     }
-    let inflated = body::inflate(&app.0, held, encoding, limit, move |bytes| check(&bytes)).await?;
-    let (_, permits) = inflated.held.into_parts();
+    let sizes = Sizes { limit, copies };
+    let inflated = body::inflate(&app.0, held, encoding, sizes, move |bytes| check(&bytes)).await?;
+    let (_, mut permits) = inflated.held.into_parts();
+    // The raw object is made of what was decompressed.
+    permits.extend(inflated.memory);
     Ok((inflated.result?, permits))
 }
 
@@ -71,7 +75,7 @@ async fn store(
         app.0.intake.take(raw).await.map_err(|error| app.0.failed(&error))?;
     }
     drop(permits);
-    let (accepted, rejected) = (checked.accepted.len(), checked.rejected.len());
+    let (accepted, rejected) = (checked.stored, checked.rejected.len());
     app.0.metrics.events(caller.project.index, accepted, rejected);
     Ok(())
 }

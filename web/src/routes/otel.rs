@@ -11,7 +11,7 @@ use tracemill_model::ingest::{Encoding, RawForm};
 
 use crate::app::{App, admit};
 use crate::auth::Scheme;
-use crate::body;
+use crate::body::{self, Sizes};
 use crate::decode::{self, OtlpError};
 use crate::intake::Raw;
 use crate::reply::{self, Refusal, Style};
@@ -43,9 +43,13 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
         config.otlp_compressed
     };
     let held = body::read(&app.0, sent, limit, 1).await?;
+    let sizes = Sizes {
+        limit: config.otlp,
+        copies: 1,
+    };
     let (form, limits) = (form(headers), config.content.clone());
     let check = move |bytes: bytes::Bytes| form.map(|form| decode::otlp(&bytes, form, &limits));
-    let checked = body::inflate(&app.0, held, encoding, config.otlp, check).await?;
+    let checked = body::inflate(&app.0, held, encoding, sizes, check).await?;
     let (Some(form), Some(result)) = (form, checked.result) else {
         return Err(Refusal::Otel("Invalid content type".to_owned()));
     };
@@ -55,6 +59,8 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
     }
     version(headers)?;
     let caller = &admitted.caller;
+    // What was decompressed is not needed any more.
+    drop(checked.memory);
     let (bytes, permits) = checked.held.into_parts();
     let raw = Raw {
         project: caller.project.id.clone(),

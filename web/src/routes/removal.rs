@@ -6,13 +6,15 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde::Deserialize;
+use serde_json::value::RawValue;
 use tracemill_model::ingest::{EntityKind, Text};
+use tracemill_operators::decode::events::BatchError;
+use tracemill_operators::decode::json;
+use tracemill_operators::decode::walk::Cursor;
 
 use super::checked;
 use crate::app::{Admitted, App, admit};
 use crate::auth::Scheme;
-use crate::decode::BatchError;
 use crate::intake::Deletion;
 use crate::reply::{self, Refusal, Style};
 
@@ -49,38 +51,45 @@ async fn one(app: &App, kind: EntityKind, id: Id, headers: &HeaderMap) -> Result
     remove(app, &admitted, kind, vec![id.into()]).await
 }
 
-#[derive(Deserialize)]
-struct Named {
-    #[serde(rename = "traceIds")]
-    trace_ids: Vec<String>,
-}
-
 async fn many(app: &App, request: Request) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
     let admitted = admit(app, &head.headers, Scheme::Basic).await?;
     let limit = app.0.config.content.events;
     let check = move |bytes: &[u8]| named(bytes, limit);
-    let (ids, _permits) = checked(app, &head.headers, body, check).await?;
+    let (ids, _permits) = checked(app, &head.headers, body, 2, check).await?;
     remove(app, &admitted, EntityKind::Trace, ids).await
 }
 
 /// Each id once, in the order sent.
 fn named(bytes: &[u8], limit: usize) -> Result<Vec<Text>, BatchError> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|_| BatchError::Json)?;
-    let shape = || BatchError::Shape("traceIds: Invalid input: expected array of strings".to_owned());
-    let Named { trace_ids } = Named::deserialize(value).map_err(|_| shape())?;
-    if trace_ids.is_empty() {
-        return Err(BatchError::Shape("At least 1 traceId is required.".to_owned()));
+    const SHAPE: BatchError = BatchError::Shape("traceIds: must be an array of ids");
+    let raw: &RawValue = serde_json::from_slice(bytes).map_err(|error| BatchError::Json(error.to_string()))?;
+    let mut cursor = Cursor::new(raw.get());
+    let (mut ids, mut seen) = (Vec::new(), HashSet::new());
+    if !cursor.enter(b'{') {
+        return Err(SHAPE);
     }
-    if trace_ids.len() > limit {
-        return Err(BatchError::TooMany(limit));
+    while let Some(key) = cursor.key() {
+        if json::string(key).as_deref() != Some("traceIds") || !cursor.enter(b'[') {
+            cursor.value();
+            continue;
+        }
+        let mut count = 0;
+        while cursor.item() {
+            count += 1;
+            if count > limit {
+                return Err(BatchError::TooMany { limit });
+            }
+            let id = json::string(cursor.value()).filter(|id| is_id(id)).ok_or(SHAPE)?;
+            if seen.insert(id.clone()) {
+                ids.push(id);
+            }
+        }
     }
-    if !trace_ids.iter().all(|id| is_id(id)) {
-        return Err(shape());
+    if ids.is_empty() {
+        return Err(BatchError::Shape("traceIds: at least one id is required"));
     }
-    let mut seen = HashSet::new();
-    let ids = trace_ids.into_iter().map(Text::from);
-    Ok(ids.filter(|id| seen.insert(id.clone())).collect())
+    Ok(ids)
 }
 
 /// 1 to 800 UTF-16 units without a carriage return.

@@ -5,11 +5,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::single::{finish, new_id};
+use super::single::{COPIES, finish, new_id};
 use super::{checked, store};
 use crate::app::{App, admit};
 use crate::auth::Scheme;
-use crate::decode::{self, Checked, Made, Scores};
+use crate::decode::{self, Checked, Scores};
 use crate::reply::{self, Refusal, Style};
 
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Response {
@@ -23,17 +23,8 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
     let admitted = admit(app, &head.headers, Scheme::Any).await?;
     let (access, limits) = (admitted.caller.access, app.0.config.content.clone());
     let now = app.0.clock.now();
-    let check = move |bytes: &[u8]| {
-        let made = Made {
-            kind: "score-create",
-            observation: None,
-            other_id: "",
-            id: &new_id,
-            now,
-        };
-        decode::scores(bytes, &made, access, &limits)
-    };
-    match checked(app, &head.headers, body, check).await? {
+    let check = move |bytes: &[u8]| decode::scores(bytes, now, new_id, access, &limits);
+    match checked(app, &head.headers, body, COPIES, check).await? {
         (Scores::One(id, score), permits) => finish(app, &admitted, &head.headers, &id, score, permits).await,
         (Scores::Many(mut scores), permits) => {
             store(app, &admitted, &head.headers, &mut scores, permits).await?;
@@ -53,7 +44,7 @@ fn answer(scores: &Checked) -> Response {
         .map(|rejected| json!({ "index": rejected.index, "message": rejected.reason }))
         .collect();
     let body = json!({
-        "accepted": scores.accepted.len(),
+        "accepted": scores.stored,
         "rejected": errors.len(),
         "errors": errors,
     });

@@ -5,86 +5,60 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 use tracemill_model::ingest::Text;
+use tracemill_operators::decode::events::Single;
 
 use super::{checked, ingestion, store};
 use crate::app::{Admitted, App, admit};
 use crate::auth::Scheme;
-use crate::decode::{self, Checked, Made};
+use crate::decode::{self, Checked};
 use crate::reply::{self, Refusal, Style};
 
-/// What a route makes of its body.
-#[derive(Clone, Copy)]
-struct Kind {
-    event: &'static str,
-    observation: Option<&'static str>,
-    other_id: &'static str,
-}
-
-const CREATE: &str = "observation-create";
-const UPDATE: &str = "observation-update";
+/// How often the bytes of a body without an envelope are in memory: as sent, with its envelope while that is made (twice),
+/// as raw object.
+pub(super) const COPIES: u64 = 4;
 
 pub(crate) async fn create_trace(State(app): State<App>, request: Request) -> Response {
-    answer(&app, request, "trace-create", None, "").await
+    answer(&app, request, Single::Trace).await
 }
 
 pub(crate) async fn create_span(State(app): State<App>, request: Request) -> Response {
-    answer(&app, request, CREATE, Some("SPAN"), "").await
+    answer(&app, request, Single::SpanCreate).await
 }
 
 pub(crate) async fn update_span(State(app): State<App>, request: Request) -> Response {
-    answer(&app, request, UPDATE, Some("SPAN"), "spanId").await
+    answer(&app, request, Single::SpanUpdate).await
 }
 
 pub(crate) async fn create_generation(State(app): State<App>, request: Request) -> Response {
-    answer(&app, request, CREATE, Some("GENERATION"), "").await
+    answer(&app, request, Single::GenerationCreate).await
 }
 
 pub(crate) async fn update_generation(State(app): State<App>, request: Request) -> Response {
-    answer(&app, request, UPDATE, Some("GENERATION"), "generationId").await
+    answer(&app, request, Single::GenerationUpdate).await
 }
 
 pub(crate) async fn create_event(State(app): State<App>, request: Request) -> Response {
-    answer(&app, request, CREATE, Some("EVENT"), "").await
+    answer(&app, request, Single::Event).await
 }
 
-async fn answer(
-    app: &App,
-    request: Request,
-    event: &'static str,
-    observation: Option<&'static str>,
-    other_id: &'static str,
-) -> Response {
-    let kind = Kind {
-        event,
-        observation,
-        other_id,
-    };
+async fn answer(app: &App, request: Request, kind: Single) -> Response {
     let taken = take(app, request, kind).await;
     taken.unwrap_or_else(|refusal| refusal.response(Style::Api))
 }
 
-async fn take(app: &App, request: Request, kind: Kind) -> Result<Response, Refusal> {
+async fn take(app: &App, request: Request, kind: Single) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let admitted = admit(app, &head.headers, Scheme::Any).await?;
     let (access, limits) = (admitted.caller.access, app.0.config.content.clone());
     let now = app.0.clock.now();
-    let check = move |bytes: &[u8]| {
-        let made = Made {
-            kind: kind.event,
-            observation: kind.observation,
-            other_id: kind.other_id,
-            id: &new_id,
-            now,
-        };
-        decode::single(bytes, &made, access, &limits)
-    };
-    let ((id, event), permits) = checked(app, &head.headers, body, check).await?;
+    let check = move |bytes: &[u8]| decode::single(kind, bytes, &new_id(), now, access, &limits);
+    let ((id, event), permits) = checked(app, &head.headers, body, COPIES, check).await?;
     finish(app, &admitted, &head.headers, &id, event, permits).await
 }
 
 /// A new id for an event or an entity.
-pub(super) fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
+pub(super) fn new_id() -> Text {
+    uuid::Uuid::new_v4().to_string().into()
 }
 
 /// Stores the one event; answers its entity's id, or why it was not taken.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracemill_benches::{Failure, process};
 use tracemill_model::{Millis, Window};
 
-use crate::server::ClickHouse;
+use tracemill_benches::server::ClickHouse;
 
 /// Parts of the day's observations, as in the measurements that the goals were set by.
 const PARTS: u64 = 12;

@@ -8,7 +8,6 @@
 mod args;
 mod data;
 mod report;
-mod server;
 mod sides;
 mod stages;
 
@@ -23,8 +22,8 @@ use tracemill_benches::target::Target;
 use crate::args::{Args, Side, StoreChoice};
 use crate::data::{Day, Recipe};
 use crate::report::Runs;
-use crate::server::{ClickHouse, ObjectServer};
 use crate::sides::Bench;
+use tracemill_benches::server::{ClickHouse, ObjectServer};
 
 /// The most resident memory that the exporter may take.
 const MEMORY_GOAL: u64 = 300 << 20;

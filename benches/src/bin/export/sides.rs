@@ -12,7 +12,7 @@ use tracemill_benches::{Failure, reference};
 
 use crate::args::{Args, Side};
 use crate::data::Day;
-use crate::server::{ClickHouse, QueryLog};
+use tracemill_benches::server::{ClickHouse, QueryLog};
 
 /// So long after a side has ended, what it left to do in ClickHouse still counts for it.
 const SETTLE: Duration = Duration::from_millis(500);

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tracemill_benches::process::{bound_to_parent, cpu_of, pause};
-use tracemill_benches::target::{BUCKET, CREDENTIALS};
-use tracemill_benches::{Failure, http};
+use crate::process::{bound_to_parent, cpu_of, pause};
+use crate::target::{BUCKET, CREDENTIALS};
+use crate::{Failure, http};
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -20,6 +20,7 @@ const SILENCE: Duration = Duration::from_secs(600);
 const OWN_COMMENT: &str = "bench";
 
 /// A child that prints lines, the first ones of which say that it is ready.
+#[derive(Debug)]
 struct Announced {
     child: Child,
 }
@@ -65,19 +66,20 @@ impl Drop for Announced {
 }
 
 /// The embedded ClickHouse.
-pub(crate) struct ClickHouse {
+#[derive(Debug)]
+pub struct ClickHouse {
     _owner: Announced,
     /// The server's own process.
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// `127.0.0.1:port`.
-    pub(crate) address: String,
+    pub address: String,
     /// CPU seconds that it takes a second when nobody asks it anything.
-    pub(crate) idle: f64,
+    pub idle: f64,
 }
 
 impl ClickHouse {
     /// Starts it on a folder of its own.
-    pub(crate) fn start(tracemill: &Path, dir: &Path) -> Result<Self, Failure> {
+    pub fn start(tracemill: &Path, dir: &Path) -> Result<Self, Failure> {
         let port = free_port()?;
         let mut command = Command::new(tracemill);
         command.args(["clickhouse", "--http-port", &port.to_string(), "--dir"]);
@@ -96,23 +98,23 @@ impl ClickHouse {
     }
 
     /// Asks it, without that counting for a side.
-    pub(crate) fn ask(&self, database: &str, sql: &str) -> Result<String, Failure> {
+    pub fn ask(&self, database: &str, sql: &str) -> Result<String, Failure> {
         let query = [("database", database), ("log_comment", OWN_COMMENT)];
         http::text(&self.address, &query, sql, SILENCE)
     }
 
     /// Its URL, for the exporter.
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub fn url(&self, database: &str) -> String {
         format!("http://default@{}/?database={database}", self.address)
     }
 
     /// CPU time so far, in seconds.
-    pub(crate) fn cpu(&self) -> Result<f64, Failure> {
+    pub fn cpu(&self) -> Result<f64, Failure> {
         Ok(cpu_of(self.pid)?.as_secs_f64())
     }
 
     /// Measures what it takes when it is idle.
-    pub(crate) fn measure_idle(&mut self, during: Duration) -> Result<(), Failure> {
+    pub fn measure_idle(&mut self, during: Duration) -> Result<(), Failure> {
         let (began, before) = (Instant::now(), self.cpu()?);
         pause(during);
         self.idle = (self.cpu()? - before) / began.elapsed().as_secs_f64();
@@ -120,7 +122,7 @@ impl ClickHouse {
     }
 
     /// What the query log says of the queries of others that began in a span of time, given in microseconds since 1970.
-    pub(crate) fn queries(&self, from: u128, to: u128) -> Result<QueryLog, Failure> {
+    pub fn queries(&self, from: u128, to: u128) -> Result<QueryLog, Failure> {
         self.ask("default", "SYSTEM FLUSH LOGS")?;
         let answer = self.ask(
             "default",
@@ -147,27 +149,28 @@ impl ClickHouse {
 
 /// ClickHouse's own accounting.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct QueryLog {
+pub struct QueryLog {
     /// Queries.
-    pub(crate) count: u64,
+    pub count: u64,
     /// The largest memory of one, in bytes.
-    pub(crate) memory: u64,
+    pub memory: u64,
     /// Bytes read from tables.
-    pub(crate) read: u64,
+    pub read: u64,
     /// CPU seconds of the threads that it accounts for.
-    pub(crate) cpu: f64,
+    pub cpu: f64,
 }
 
 /// The S3 test server.
-pub(crate) struct ObjectServer {
+#[derive(Debug)]
+pub struct ObjectServer {
     _owner: Announced,
     /// `http://127.0.0.1:port`.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
 }
 
 impl ObjectServer {
     /// Starts it with an empty bucket.
-    pub(crate) fn start(root: &Path, dir: &Path) -> Result<Self, Failure> {
+    pub fn start(root: &Path, dir: &Path) -> Result<Self, Failure> {
         let mut command = Command::new("python3");
         command.arg(root.join("tests/servers/start.py"));
         command.args(["s3", "--bucket", BUCKET, "--credential", CREDENTIALS.0, "--data"]);
@@ -183,6 +186,10 @@ impl ObjectServer {
     }
 }
 
-fn free_port() -> Result<u16, Failure> {
+/// A port that nobody listens on now.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
