@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod fence;
 mod formats;
+mod ingest_letters;
 mod late;
 mod rows;
 mod schema;
