@@ -4,16 +4,16 @@ use std::io::{Error, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Posts a body and gives the answer's.
+/// Sends a request with header lines (`Name: value\r\n`), and gives the status and the answer's body.
 ///
 /// # Errors
-/// The connection fails, or the status is not 200: then the text is the answer's body.
-pub fn post(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+/// The connection fails, or the answer is none.
+pub fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Vec<u8>), Error> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(300)))?;
     // HTTP/1.0: the answer comes unchunked and ends with the connection.
     let head = format!(
-        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
@@ -26,13 +26,18 @@ pub fn post(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
         .ok_or_else(|| Error::other("the answer has no head"))?;
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let body = answer.split_off(end + 4);
-    if head.split(' ').nth(1) == Some("200") {
-        Ok(body)
-    } else {
-        Err(Error::other(format!(
-            "{}: {}",
-            head.lines().next().unwrap_or_default(),
-            String::from_utf8_lossy(&body)
-        )))
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| Error::other(format!("no status: {head}")))?;
+    Ok((status, body))
+}
+
+/// Posts a body and gives the answer's.
+///
+/// # Errors
+/// The connection fails, or the status is not 200: then the text is the answer's body.
+pub fn post(port: u16, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+    match request(port, "POST", path, "", body)? {
+        (200, body) => Ok(body),
+        (status, body) => Err(Error::other(format!("{status}: {}", String::from_utf8_lossy(&body)))),
     }
 }

@@ -8,6 +8,7 @@ mod fence;
 mod formats;
 mod ingest_bad;
 mod ingest_clients;
+mod ingest_letters;
 mod late;
 mod rows;
 mod schema;

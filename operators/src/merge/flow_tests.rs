@@ -144,6 +144,7 @@ fn run(script: Script, table: Table) -> (Table, Arc<Held>) {
         let (table, epochs) = (Arc::clone(table), Arc::clone(epochs));
         let config = MergeConfig {
             hold: HoldConfig {
+                asks_all: false,
                 for_ms,
                 bytes: u64::MAX,
                 durable: durable.clone(),

@@ -69,6 +69,8 @@ pub struct HoldConfig {
     pub for_ms: i64,
     /// How many bytes all entities of this worker may hold.
     pub bytes: u64,
+    /// Whether entities are looked up that arrived whole: only then a replay of them is known as such.
+    pub asks_all: bool,
     /// What is durable.
     pub durable: watch::Receiver<Frontier>,
     /// Now.
@@ -208,6 +210,7 @@ impl Door {
             }
             None => {
                 let is_complete = matches!(&item.patch.event.body, Body::Observation(body) if body.is_complete);
+                let is_complete = is_complete && !self.config.asks_all;
                 wanted.insert(item.key.clone(), (!is_complete).then_some(Wanted { oldest: says }));
                 let entry = Entry {
                     last: epoch,

@@ -91,7 +91,8 @@ Exit codes: 0 done, 2 the file has faults, 3 ClickHouse or a store cannot be rea
 
 pub(super) const STATUS: &str = "\
 Say how far the exports are: cursor, newest window, rows, bytes, letters and generations from the manifests; the owner; \
-and where a run is, or was, on this machine, what it does at the moment and its histograms.
+and where a run is, or was, on this machine, what it does at the moment and its histograms. For ingestion: what waits in \
+the queue and for how long, what is held in memory, rows written, letters, and what each insert does.
 
 Asks the store and the status folder alone, never ClickHouse, so it works beside a running exporter.
 
@@ -147,6 +148,77 @@ Example:
   tracemill gc GRAPH.toml --dry-run
 
 Exit codes: 0 done, 7 another exporter owns an export, 3 a store cannot be reached.";
+
+pub(super) const LETTERS: &str = "\
+Look at what could not be taken in: each event that cannot be read and each row that ClickHouse refuses is a letter, with \
+the reason, beside the raw object, which stays.
+
+Examples:
+  tracemill letters list GRAPH.toml --project my-project
+  tracemill letters replay GRAPH.toml --project my-project     # after the cause was mended
+
+Exit codes: 0 done, 2 the file or the arguments are wrong, 3 a store or ClickHouse cannot be reached.";
+
+pub(super) const LETTERS_LIST: &str = "\
+List letters that are open, by project and day: when it failed last, what it is about, how often it was tried, why, and \
+its path.
+
+Example:
+  tracemill letters list GRAPH.toml --since 2026-02-01 --json | jq -r .reason | sort | uniq -c
+
+Exit codes: 0 done, 2 the file has faults, 3 the store cannot be reached.";
+
+pub(super) const LETTERS_SHOW: &str = "\
+Show a letter, and the text of the event that it is about, where its raw object is still there.
+
+A row that ClickHouse refused is of all events of its entity; their objects are asked of ClickHouse.
+
+Example:
+  tracemill letters show GRAPH.toml letters/my-project/2026/02/25/01234567-89ab-cdef-0123-456789abcdef.json
+
+Exit codes: 0 done, 2 the file has faults, 3 the store cannot be reached, 19 there is no such letter.";
+
+pub(super) const LETTERS_REPLAY: &str = "\
+Run the raw objects of letters through the graph once more. Letters that came in are marked as replayed, or removed with \
+--remove; those that fail again stay open.
+
+Events of the same objects that are stored already stay as they are. While `tracemill run` writes the same entities, stop \
+it, or replay another project: two writers of one entity do not see each other's changes. An embedded ClickHouse is of \
+one process, so stop `run` there in any case.
+
+Examples:
+  tracemill letters replay GRAPH.toml --project my-project --since 2026-02-25
+  tracemill letters replay GRAPH.toml letters/my-project/2026/02/25/01234567-89ab-cdef-0123-456789abcdef.json
+
+Exit codes: 0 done (also where letters stay open: the report counts them), 2 the file or the arguments are wrong, 3 \
+ClickHouse or a store cannot be reached, 19 another process has the embedded ClickHouse.";
+
+pub(super) const LETTERS_DROP: &str = "\
+Remove letters, by path or by project and time. The raw objects stay.
+
+Examples:
+  tracemill letters drop GRAPH.toml --project my-project --until 2026-01-01          # says how many
+  tracemill letters drop GRAPH.toml --project my-project --until 2026-01-01 --yes
+
+Exit codes: 0 done, 2 the file or the arguments are wrong, 3 the store cannot be reached, 19 there is no such letter.";
+
+pub(super) const REPLAY: &str = "\
+Run raw objects through the ingestion graph once more, and end: after rows were lost, or prices or rules changed.
+
+Lists the raw objects of the store (ours, and those of Langfuse in both of its layouts), reads them, merges their events \
+with what is stored, and writes what differs. May be repeated: the second time nothing is written. What was deleted stays \
+deleted. The queue is not touched.
+
+While `tracemill run` writes the same entities, stop it, or replay another project: two writers of one entity do not see \
+each other's changes. An embedded ClickHouse is of one process, so stop `run` there in any case.
+
+Examples:
+  tracemill replay GRAPH.toml --project my-project --since 2026-02-25 --until 2026-02-26 --dry-run
+  tracemill replay GRAPH.toml --project my-project --since 2026-02-25 --until 2026-02-26
+  tracemill replay GRAPH.toml --prefix events/otel/my-project/2026/02/
+
+Exit codes: 0 done or stopped in order, 2 the file or the arguments are wrong, 3 ClickHouse or a store cannot be reached, \
+11 and 12 tables and columns, 19 another process has the embedded ClickHouse.";
 
 pub(super) const MIGRATE: &str = "\
 Make the tables, or adopt those that Langfuse made.

@@ -7,9 +7,11 @@ mod demo;
 mod gc;
 mod graph;
 mod help;
+mod letters;
 mod migrate;
 mod place;
 mod plan;
+mod replay;
 mod run;
 mod status;
 mod synth;
@@ -69,6 +71,12 @@ enum Command {
     /// Remove what no manifest names.
     #[command(long_about = help::GC)]
     Gc(gc::GcArgs),
+    /// Look at what could not be taken in, replay it, drop it.
+    #[command(long_about = help::LETTERS)]
+    Letters(letters::LettersArgs),
+    /// Run raw objects through the ingestion graph once more, and end.
+    #[command(long_about = help::REPLAY)]
+    Replay(replay::ReplayArgs),
     /// Make the tables, or adopt those that Langfuse made.
     #[command(long_about = help::MIGRATE)]
     Migrate(migrate::MigrateArgs),
@@ -96,7 +104,7 @@ impl Cli {
     #[must_use]
     pub fn log_filter(&self) -> &str {
         let default = match self.command {
-            Command::Demo(_) | Command::Status(_) | Command::Verify(_) => "warn",
+            Command::Demo(_) | Command::Status(_) | Command::Verify(_) | Command::Letters(_) => "warn",
             _ => "info",
         };
         self.log.as_deref().unwrap_or(default)
@@ -116,6 +124,8 @@ impl Cli {
             Command::Status(args) => status::status(args).await,
             Command::Verify(args) => verify::verify(args).await,
             Command::Gc(args) => gc::gc(args).await,
+            Command::Letters(args) => letters::letters(args).await,
+            Command::Replay(args) => replay::replay(args).await,
             Command::Completions(args) => {
                 completions::completions(&args);
                 Ok(())
@@ -140,7 +150,9 @@ mod tests {
         let mut command = Cli::command();
         command.clone().debug_assert();
         command.build();
-        for one in command.get_subcommands().filter(|one| one.get_name() != "help") {
+        let letters = command.find_subcommand("letters").expect("a command").clone();
+        let own = command.get_subcommands().chain(letters.get_subcommands());
+        for one in own.filter(|one| one.get_name() != "help") {
             let about = one.get_long_about().map(ToString::to_string).unwrap_or_default();
             assert!(about.contains("Example"), "{} has no example", one.get_name());
             assert!(about.contains("Exit codes"), "{} has no exit codes", one.get_name());

@@ -17,6 +17,7 @@ use crate::PipelineError;
 use crate::bars::say;
 use crate::export::plan::cursor;
 use crate::figures;
+use crate::ingestion::status::{self as ingestion, FoundIngestion};
 use crate::pace::{for_people, grouped};
 use crate::session::load;
 use crate::shelf::{Shelf, shelves};
@@ -39,6 +40,8 @@ pub(super) struct StatusArgs {
 struct Report {
     at: Millis,
     exports: Vec<ExportReport>,
+    /// Ingestion that left a file on this machine, the newest first.
+    ingestion: Vec<FoundIngestion>,
     /// The runs that left a file on this machine, the newest first.
     runs: Vec<FoundRun>,
 }
@@ -81,7 +84,13 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), PipelineError> {
     for shelf in shelves(&checked, &choice).await? {
         exports.push(export(&shelf, &runs, now).await?);
     }
-    let report = Report { at: now, exports, runs };
+    let ingestion = ingestion::found(&checked.status.dir);
+    let report = Report {
+        at: now,
+        exports,
+        ingestion,
+        runs,
+    };
     if args.json {
         say(&serde_json::to_string_pretty(&report).expect("a report is always JSON"));
     } else {
@@ -164,7 +173,10 @@ fn last_status(key: &str, run: Option<(&FoundRun, &ExportStatus)>, has_windows: 
 }
 
 fn tell(report: &Report) {
-    if report.exports.is_empty() {
+    for line in report.ingestion.iter().take(1).flat_map(ingestion::lines) {
+        say(&line);
+    }
+    if report.exports.is_empty() && report.ingestion.is_empty() {
         say("no export has left anything in its store");
     }
     for export in &report.exports {

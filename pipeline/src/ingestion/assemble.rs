@@ -105,7 +105,7 @@ pub fn assemble_with(
     producer: Arc<dyn Producer>,
 ) -> Result<Assembled, PipelineError> {
     let store = open(checked, &route.queue.store)?;
-    let letters = Letters::new(open(checked, &route.letters.store)?, folder_of(&route.letters.prefix));
+    let letters = letters(checked, route)?;
     let raw = Arc::new(Raw { store: store.clone() });
     let tombstones = Tombstones::default();
     let (held, asked, pulled) = (
@@ -129,6 +129,7 @@ pub fn assemble_with(
         decoder: Arc::clone(&decoder),
         merge: MergeConfig {
             hold: HoldConfig {
+                asks_all: false,
                 for_ms: i64::try_from(route.merge.held_for.as_millis()).unwrap_or(i64::MAX),
                 bytes: route.merge.held_bytes.0 / workers,
                 durable: durable.subscribe(),
@@ -160,6 +161,7 @@ pub fn assemble_with(
         letters: LettersTask {
             letters,
             clock: clock.clone(),
+            written: Arc::default(),
         },
         durable,
     };
@@ -191,6 +193,15 @@ pub fn assemble_with(
         asked,
         writer,
     })
+}
+
+/// The letters of a graph.
+///
+/// # Errors
+/// Their store cannot be opened.
+pub(crate) fn letters(checked: &Checked, route: &IngestionRoute<'_>) -> Result<Letters, PipelineError> {
+    let store = open(checked, &route.letters.store)?;
+    Ok(Letters::new(store, folder_of(&route.letters.prefix)))
 }
 
 /// The store of that name.

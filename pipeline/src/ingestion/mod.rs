@@ -5,13 +5,16 @@ pub mod dataflow;
 pub mod decoder;
 pub mod deletion;
 pub mod face;
+pub mod inspect;
 pub mod intake;
 pub mod process;
 pub mod pull;
 pub mod raw;
 pub mod redact;
+pub mod replay;
 pub mod runtime;
 pub mod spec;
+pub mod status;
 
 pub use runtime::Ingestion;
 pub use spec::IngestionSpec;

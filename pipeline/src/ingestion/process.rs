@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracemill_model::Millis;
 use tracemill_operators::{Budget, Clock};
+use tracemill_sinks::commit::fence::Owner;
 use tracemill_warehouse::tables::{Finding, Severity};
 use tracemill_warehouse::{Comment, MigrateOptions, Service, ServiceKind, Statement, migrate, tombstones};
 
 use super::assemble::{Assembled, assemble};
 use super::intake::RawIntake;
 use super::runtime::Ingestion;
+use super::status::Gauges;
 use super::{deletion, face};
 use crate::PipelineError;
 use crate::config::Engine;
@@ -52,6 +54,7 @@ pub async fn run(
         None => memory,
     };
     let assembled = assemble(&session.checked, &graph.name, &route, &service, &memory, &clock)?;
+    let gauges = gauges(session, &graph.name, &assembled, memory, &clock);
     let Assembled {
         spec,
         puller,
@@ -117,13 +120,35 @@ pub async fn run(
             }
         }
     };
+    let folder = &session.checked.status.dir;
     let ended = tokio::select! {
         ended = working => ended,
         () = &mut deleting => Ok(()),
+        () = gauges.keep(folder) => Ok(()),
     };
     running.stop().await;
     let closed = queue.close().await;
-    ended.and(closed.map_err(PipelineError::from))
+    let ended = ended.and(closed.map_err(PipelineError::from));
+    gauges.end(folder, ended.as_ref().err().map(ToString::to_string)).await;
+    ended
+}
+
+/// What `tracemill status` is told.
+fn gauges(session: &Session, graph: &str, assembled: &Assembled, memory: Budget, clock: &Clock) -> Gauges {
+    let run = format!("ingestion-{}-{}", clock.now().file_stem(), std::process::id());
+    Gauges {
+        file: session.checked.file.clone(),
+        graph: graph.to_owned(),
+        owner: Owner::this_process(run, clock.now()),
+        memory,
+        queue: Arc::clone(&assembled.queue),
+        pulled: Arc::clone(&assembled.pulled),
+        held: Arc::clone(&assembled.held),
+        asked: Arc::clone(&assembled.asked),
+        writer: Arc::clone(&assembled.writer),
+        letters: Arc::clone(&assembled.spec.letters.written),
+        clock: clock.clone(),
+    }
 }
 
 async fn told(mut stop: watch::Receiver<bool>) {
@@ -132,7 +157,7 @@ async fn told(mut stop: watch::Receiver<bool>) {
 }
 
 /// The tables must be there: ours are made where the engine is ours. Says whether anything was ever deleted.
-async fn prepare(session: &Session, service: &Service, clock: &Clock) -> Result<bool, PipelineError> {
+pub(super) async fn prepare(session: &Session, service: &Service, clock: &Clock) -> Result<bool, PipelineError> {
     service.ping().await?;
     preflight::check_clock(service, clock).await?;
     if matches!(session.checked.engine, Engine::Embedded(_)) {

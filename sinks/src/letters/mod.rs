@@ -81,6 +81,29 @@ impl Letters {
         })
     }
 
+    /// Marks a letter as replayed, unless it was written again since it was read: then it is open, and this gives false.
+    /// One that is not there any more is fine.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn replayed(&self, filed: &Filed) -> Result<bool, SinkError> {
+        let now = match self.get(&filed.path).await {
+            Ok(letter) => letter,
+            Err(SinkError::NotFound { .. }) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        if now.attempts != filed.letter.attempts {
+            return Ok(false);
+        }
+        let letter = Letter {
+            state: LetterState::Replayed,
+            ..now
+        };
+        let text = serde_json::to_vec(&letter).expect("a letter is always JSON");
+        self.store.put(&filed.path, Bytes::from(text)).await?;
+        Ok(true)
+    }
+
     /// Removes letters. Those that are not there are fine.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! The task beside the `letters` operator: each refusal becomes a letter, with patience.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tracemill_model::ingest::Refusal;
@@ -17,6 +20,8 @@ pub struct LettersTask {
     pub letters: Letters,
     /// Now.
     pub clock: Clock,
+    /// How many were written.
+    pub written: Arc<AtomicU64>,
 }
 
 /// How many letters are written at once.
@@ -71,6 +76,7 @@ async fn put(refusal: Refusal, config: &LettersTask) {
         tracing::warn!(tries, wait_ms = wait.as_millis(), error = %error, "letter_store_away");
         tokio::time::sleep(wait).await;
     }
+    config.written.fetch_add(1, Ordering::Relaxed);
 }
 
 fn letter(refusal: Refusal, config: &LettersTask) -> Letter {

@@ -2,7 +2,7 @@
 
 use tracemill_model::Millis;
 use tracemill_sinks::SinkError;
-use tracemill_sinks::letters::{Filter, Letter, LetterState, Letters, Subject};
+use tracemill_sinks::letters::{Filed, Filter, Letter, LetterState, Letters, Subject};
 use tracemill_sinks::store::{Store, StoreConfig};
 
 const DAY: i64 = 86_400_000;
@@ -51,6 +51,15 @@ async fn letters_are_kept_listed_and_dropped() {
     let path = letters.put(&letter("p/1", 1, 20_000)).await.expect("written again");
     let kept = letters.get(&path).await.expect("kept");
     assert_eq!((kept.attempts, kept.first, kept.last), (4, Millis(100), Millis(200)));
+    let filed = Filed {
+        path: path.clone(),
+        letter: kept.clone(),
+    };
+    assert!(letters.replayed(&filed).await.expect("marked"));
+    assert_eq!(letters.get(&path).await.expect("kept").state, LetterState::Replayed);
+    letters.put(&letter("p/1", 1, 20_000)).await.expect("written again");
+    assert!(!letters.replayed(&filed).await.expect("it failed again"));
+    assert_eq!(letters.get(&path).await.expect("kept").state, LetterState::Open);
     let all = Filter::default();
     assert_eq!(found(&letters, all.clone()).await.len(), 4);
     let of = |project: &str| Filter {

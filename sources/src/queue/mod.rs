@@ -1,6 +1,7 @@
 //! Queues of jobs: what the intake hands to the ingestion graph, behind one trait.
 //!
-//! Two back ends: [`local`] (a file of this process) and [`bullmq`] (Redis, shared with the reference's Node processes).
+//! Two back ends: [`local`] (a file of this process) and [`bullmq`] (Redis, shared with the reference's Node processes); and
+//! [`list`], which ends, for replays.
 //!
 //! *Invariants.*
 //! - What [`Producer::add`] has returned for is durable.
@@ -11,6 +12,7 @@
 
 pub mod bullmq;
 mod error;
+pub mod list;
 pub mod local;
 pub mod payload;
 pub mod retry;

@@ -114,6 +114,11 @@ impl Builder<'_> {
         }
     }
 
+    /// The events so far; those of traces that have only been named come at the end.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.collected.out.events
+    }
+
     pub(super) fn finish(self) -> Decoded {
         let Collected { stubs, mut out, .. } = self.collected;
         for (id, body) in stubs.into_iter().flatten() {

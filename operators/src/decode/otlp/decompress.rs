@@ -1,7 +1,7 @@
-//! Bodies as they come in: gzip and zstd, with a hard bound on what they may become.
+//! Bodies as they come in: gzip and zstd, with a hard bound on what they may become; and the way back.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use tracemill_model::ingest::Encoding;
 
@@ -30,6 +30,21 @@ pub fn decompress(encoding: Encoding, bytes: &[u8], max_bytes: usize) -> Result<
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrong)?;
             bounded(decoder, bytes.len(), max_bytes, encoding)
         }
+    }
+}
+
+/// The bytes in that encoding.
+#[must_use]
+pub fn compress(encoding: Encoding, bytes: Vec<u8>) -> Vec<u8> {
+    const TAKES: &str = "memory takes every byte";
+    match encoding {
+        Encoding::Identity => bytes,
+        Encoding::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(&bytes).expect(TAKES);
+            encoder.finish().expect(TAKES)
+        }
+        Encoding::Zstd => zstd::stream::encode_all(&*bytes, zstd::DEFAULT_COMPRESSION_LEVEL).expect(TAKES),
     }
 }
 

@@ -20,6 +20,7 @@ mod model;
 mod observation;
 mod payload;
 mod protobuf;
+mod redact;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,8 @@ use serde_json::value::RawValue;
 use tracemill_model::ingest::{Encoding, RawForm, Sdk};
 use tracemill_model::{Blame, Fault, Millis};
 
-pub use decompress::decompress;
+pub use decompress::{compress, decompress};
+pub use redact::{Left, without};
 
 use super::Decoded;
 use builder::Builder;

@@ -13,6 +13,7 @@ mod clients;
 mod fields;
 mod hostile;
 mod payloads;
+mod redact;
 mod request;
 mod traces;
 

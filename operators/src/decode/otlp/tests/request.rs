@@ -164,6 +164,37 @@ fn of_spans(resource: &Json, scope: &str, spans: Vec<Span>) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// Resources of scopes of spans without attributes, as protobuf: trace, span, and whether it is a root.
+pub(super) fn frame(resources: &[Vec<Vec<(u8, u8, bool)>>]) -> Vec<u8> {
+    let span = |(trace, id, is_root): &(u8, u8, bool)| Span {
+        trace_id: vec![*trace; 16],
+        span_id: vec![*id; 8],
+        parent: if *is_root { Vec::new() } else { vec![255; 8] },
+        name: format!("span {id}"),
+        start: 1_744_317_592_317_227_000 + u64::from(*id),
+        end: 1_744_317_592_500_000_001,
+        flags: 256,
+        ..Span::default()
+    };
+    let scope = |(n, spans): (usize, &Vec<(u8, u8, bool)>)| ScopeSpans {
+        scope: Some(Scope {
+            name: format!("scope {n}"),
+            ..Scope::default()
+        }),
+        spans: spans.iter().map(span).collect(),
+    };
+    let resource = |scopes: &Vec<Vec<(u8, u8, bool)>>| Resource {
+        resource: Some(Attributes {
+            pairs: pairs_of(&json!({"service.name": "s"})),
+        }),
+        scopes: scopes.iter().enumerate().map(scope).collect(),
+    };
+    Request {
+        resources: resources.iter().map(resource).collect(),
+    }
+    .encode_to_vec()
+}
+
 fn of_protobuf(bytes: &[u8]) -> Decoded {
     object(bytes, RawForm::OtlpProtobuf, RECEIVED, &Sdk::default()).unwrap()
 }
