@@ -135,23 +135,29 @@ pub(super) fn last<'a, B, T: PartialEq>(
     }
 }
 
-/// What is stored, else the first that was sent among those who know most.
-pub(super) fn first<'a, B, T>(
+/// The first that was sent among those who know most; what is stored, where it comes from none of these patches.
+///
+/// A stored value that one of the patches has sent was the first of those that had arrived when the row was written: with
+/// an earlier one at hand now, that is the first.
+pub(super) fn first<'a, B, T: PartialEq>(
     stored: Option<&'a T>,
     sent: &[Sent<'a, B>],
     get: impl Fn(&'a B) -> Option<&'a T>,
 ) -> Option<&'a T> {
-    if stored.is_some() {
-        return stored;
-    }
     let mut best: Option<(Rank, &T)> = None;
+    let mut is_of_these = stored.is_none();
     for sent in sent {
-        let is_better = best.is_none_or(|(rank, _)| sent.rank() > rank);
-        if is_better && let Some(value) = get(sent.body) {
+        let Some(value) = get(sent.body) else { continue };
+        is_of_these = is_of_these || stored == Some(value);
+        if best.is_none_or(|(rank, _)| sent.rank() > rank) {
             best = Some((sent.rank(), value));
         }
     }
-    best.map(|(_, value)| value)
+    if is_of_these {
+        best.map(|(_, value)| value)
+    } else {
+        stored
+    }
 }
 
 /// When the first of the patches was received.
@@ -159,8 +165,20 @@ pub(super) fn first_received<B>(sent: &[Sent<'_, B>], now: Millis) -> Millis {
     sent.iter().map(|sent| sent.patch.origin.received).min().unwrap_or(now)
 }
 
-/// The environment where none was sent.
-pub(super) fn default_environment() -> Text {
+/// The first environment that was sent, as [`first`], else the default. A stored default may be that of a patch that names
+/// none, and is then no one's word.
+pub(super) fn environment<'a, B>(
+    stored: Option<&'a Text>,
+    sent: &[Sent<'a, B>],
+    get: impl Fn(&'a B) -> Option<&'a Text>,
+) -> Text {
+    let default = default_environment();
+    let is_implied = |stored: &&Text| **stored == default && sent.iter().any(|sent| get(sent.body).is_none());
+    let stored = stored.filter(|stored| !is_implied(stored));
+    first(stored, sent, get).cloned().unwrap_or(default)
+}
+
+fn default_environment() -> Text {
     static DEFAULT: LazyLock<Text> = LazyLock::new(|| "default".into());
     DEFAULT.clone()
 }

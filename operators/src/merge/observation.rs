@@ -7,7 +7,7 @@
 use tracemill_model::Millis;
 use tracemill_model::ingest::{EntityKey, EventKind, Level, ObservationBody, ObservationRow, ObservationType, Text};
 
-use super::fold::{Sent, default_environment, filled, first, first_received, given, last, no_text, said};
+use super::fold::{Sent, environment, filled, first, first_received, given, last, no_text, said};
 use super::{metadata, tools};
 
 /// A prompt as it was sent, or as it is stored.
@@ -24,7 +24,7 @@ pub(super) fn row(
     }
     let old = |get: fn(&ObservationRow) -> Option<&Text>| stored.and_then(get);
     let named = |id: &Text| !id.is_empty();
-    let environment = first(old(|row| Some(&row.environment)), sent, |body| {
+    let environment = environment(old(|row| Some(&row.environment)), sent, |body| {
         body.environment.as_ref()
     });
     let trace_id = first(stored.map(|row| &row.trace_id).filter(|id| named(id)), sent, |body| {
@@ -59,7 +59,7 @@ pub(super) fn row(
         id: key.id.clone(),
         project_id: key.project.clone(),
         trace_id: trace_id.cloned().unwrap_or_else(no_text),
-        environment: environment.cloned().unwrap_or_else(default_environment),
+        environment,
         ty: ty(stored, sent),
         parent_observation_id: parent.cloned(),
         start_time,
@@ -117,7 +117,10 @@ fn unless_empty<T>(list: &Vec<T>) -> Option<Option<&Vec<T>>> {
 }
 
 fn start(stored: Option<&ObservationRow>, sent: &[Sent<'_, ObservationBody>], now: Millis) -> Millis {
-    first(stored.map(|row| &row.start_time), sent, |body| body.start_time.as_ref())
+    // The time of an event stands in for a start that none has named yet.
+    let stands_in = |stored: &Millis| sent.iter().any(|sent| sent.at() == *stored);
+    let stored = stored.map(|row| &row.start_time).filter(|start| !stands_in(start));
+    first(stored, sent, |body| body.start_time.as_ref())
         .copied()
         .or_else(|| sent.iter().map(Sent::at).min())
         .unwrap_or(now)

@@ -73,11 +73,18 @@ impl Merged {
     #[must_use]
     pub fn new(row: Row, stored: Option<&Stored>) -> Self {
         let content = digest(&row);
+        let mut others = stored.map(|stored| stored.others.clone()).unwrap_or_default();
+        // The row moves away from where it is stored.
+        let left = stored.map(|stored| &stored.row);
+        others.extend(
+            left.filter(|left| !left.is_deleted() && left.place() != row.place())
+                .cloned(),
+        );
         Self {
             digest: content,
             is_stored: stored.is_some_and(|stored| !stored.row.is_deleted() && digest(&stored.row) == content),
             floor: stored.map_or(Millis(0), |stored| stored.row.event_ts()),
-            others: Arc::new(stored.map(|stored| stored.others.clone()).unwrap_or_default()),
+            others: Arc::new(others),
             row: Arc::new(row),
         }
     }
@@ -110,5 +117,50 @@ pub fn trace_of(row: &Row) -> Option<&Text> {
         Row::Trace(row) => Some(&row.id),
         Row::Observation(row) => Some(&row.trace_id).filter(|id| !id.is_empty()),
         Row::Score(row) => row.trace_id.as_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracemill_model::ingest::{Body, EntityKey, EntityKind, Event, EventKind, Origin, Rank, TraceBody};
+    use tracemill_model::time::DAY_MS;
+
+    use super::super::fold;
+    use super::*;
+
+    fn at_day(day: i64) -> Row {
+        let key = EntityKey {
+            project: "p".into(),
+            kind: EntityKind::Trace,
+            id: "t".into(),
+        };
+        let patch = Patch {
+            event: Event {
+                id: "e".into(),
+                kind: EventKind::TraceCreate,
+                at: Millis(day * DAY_MS),
+                rank: Rank::Whole,
+                body: Body::Trace(Box::new(TraceBody::default())),
+            },
+            origin: Origin {
+                received: Millis(0),
+                object: "raw".into(),
+                index: 0,
+            },
+        };
+        fold(&key, None, &[&patch], Millis(1)).expect("a row")
+    }
+
+    #[test]
+    fn a_row_that_moves_leaves_its_stored_place_to_be_buried() {
+        let stored = Stored {
+            row: at_day(2),
+            others: Vec::new(),
+        };
+        assert_eq!(*Merged::new(at_day(1), Some(&stored)).others, [at_day(2)]);
+        assert!(Merged::new(at_day(2), Some(&stored)).others.is_empty());
+        let mut buried = stored;
+        buried.row.bury();
+        assert!(Merged::new(at_day(1), Some(&buried)).others.is_empty());
     }
 }

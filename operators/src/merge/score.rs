@@ -6,7 +6,7 @@
 use tracemill_model::Millis;
 use tracemill_model::ingest::{EntityKey, ScoreBody, ScoreRow, ScoreType, ScoreValue, Text};
 
-use super::fold::{Sent, default_environment, first, first_received, last, no_text, said};
+use super::fold::{Sent, environment, first, first_received, last, no_text, said};
 use super::metadata;
 
 /// What a valid event says of the value.
@@ -43,7 +43,7 @@ pub(super) fn row(
     let body = newest.body;
     let value = value(body)?;
     let old = |get: fn(&ScoreRow) -> Option<&Text>| stored.and_then(get);
-    let environment = first(old(|row| Some(&row.environment)), sent, |body| {
+    let environment = environment(old(|row| Some(&row.environment)), sent, |body| {
         body.environment.as_ref()
     });
     let trace_id = first(
@@ -54,8 +54,8 @@ pub(super) fn row(
     Some(ScoreRow {
         id: key.id.clone(),
         project_id: key.project.clone(),
-        timestamp: stored.map_or_else(|| sent.first().map_or(now, Sent::at), |row| row.timestamp),
-        environment: environment.cloned().unwrap_or_else(default_environment),
+        timestamp: time(stored.map(|row| row.timestamp), sent).unwrap_or(now),
+        environment,
         trace_id: trace_id.cloned(),
         session_id: last(old(|row| row.session_id.as_ref()), sent, |body| said(&body.session_id)).cloned(),
         dataset_run_id: last(old(|row| row.dataset_run_id.as_ref()), sent, |body| {
@@ -92,6 +92,12 @@ pub(super) fn row(
         .cloned(),
         long_string_value: value.long_text,
     })
+}
+
+/// When the first was sent; what is stored, where it is of none of these.
+fn time(stored: Option<Millis>, sent: &[Sent<'_, ScoreBody>]) -> Option<Millis> {
+    let stays = stored.filter(|stored| sent.iter().all(|sent| sent.at() != *stored));
+    stays.or_else(|| sent.first().map(Sent::at))
 }
 
 /// The columns of an event's value. `None`: the event contradicts itself.

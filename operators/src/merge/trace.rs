@@ -1,13 +1,13 @@
 //! The row of a trace.
 //!
-//! Its time, where nothing is stored: the first whole event's own (its explicit timestamp before the envelope's), or that
-//! of any span if that is earlier. For a client that sends `trace-create` this is the earliest event's; for spans it is
-//! the minimum, in whichever order they arrive.
+//! Its time: the first whole event's own (its explicit timestamp before the envelope's), or that of any span if that is
+//! earlier. For a client that sends `trace-create` this is the earliest event's; for spans it is the minimum, in whichever
+//! order they arrive. A stored time that comes from none of the patches stays, but for spans that are earlier.
 
 use tracemill_model::Millis;
 use tracemill_model::ingest::{EntityKey, Rank, Text, TraceBody, TraceRow};
 
-use super::fold::{Sent, default_environment, first, first_received, given, last, no_text, said};
+use super::fold::{Sent, environment, first_received, given, last, no_text, said};
 use super::metadata;
 
 pub(super) fn row(
@@ -25,14 +25,14 @@ pub(super) fn row(
         sent,
         |body| said(&body.name),
     );
-    let environment = first(old(|row| Some(&row.environment)), sent, |body| {
+    let environment = environment(old(|row| Some(&row.environment)), sent, |body| {
         body.environment.as_ref()
     });
     let is_public = stored.map(|row| &row.public).filter(|public| **public);
     Some(TraceRow {
         id: key.id.clone(),
         project_id: key.project.clone(),
-        timestamp: stored.map_or_else(|| time(sent, now), |row| row.timestamp),
+        timestamp: time(stored.map(|row| row.timestamp), sent, now),
         name: name.cloned().unwrap_or_else(no_text),
         user_id: last(old(|row| row.user_id.as_ref()), sent, |body| said(&body.user_id)).cloned(),
         metadata: metadata::fold(
@@ -41,7 +41,7 @@ pub(super) fn row(
         ),
         release: last(old(|row| row.release.as_ref()), sent, |body| said(&body.release)).cloned(),
         version: last(old(|row| row.version.as_ref()), sent, |body| said(&body.version)).cloned(),
-        environment: environment.cloned().unwrap_or_else(default_environment),
+        environment,
         public: last(is_public, sent, |body| given(body.public.as_ref())).is_some_and(|public| *public),
         bookmarked: stored.is_some_and(|row| row.bookmarked),
         tags: tags(stored.map_or(&[], |row| &row.tags), sent),
@@ -55,13 +55,15 @@ pub(super) fn row(
     })
 }
 
-fn time(sent: &[Sent<'_, TraceBody>], now: Millis) -> Millis {
+fn time(stored: Option<Millis>, sent: &[Sent<'_, TraceBody>], now: Millis) -> Millis {
     let own = |sent: &Sent<'_, TraceBody>| sent.body.timestamp.unwrap_or(sent.at());
     let (parts, whole): (&[_], &[_]) = sent.split_at(sent.partition_point(|sent| sent.rank() < Rank::Whole));
     let of_whole = whole
         .iter()
         .find_map(|sent| sent.body.timestamp)
         .or_else(|| whole.first().map(own));
+    let stays = stored.filter(|stored| sent.iter().all(|sent| own(sent) != *stored));
+    let of_whole = stays.or(of_whole);
     parts.iter().map(own).chain(of_whole).min().unwrap_or(now)
 }
 

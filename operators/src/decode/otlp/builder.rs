@@ -85,9 +85,18 @@ struct Collected {
     spans: u32,
     /// Where a trace is among `stubs`.
     traces: HashMap<Text, usize>,
-    /// Per trace in the order of their first spans: what an observation says of it, until another event says more.
-    stubs: Vec<Option<(Text, TraceBody)>>,
+    /// Per trace in the order of their first spans.
+    stubs: Vec<Mention>,
     out: Decoded,
+}
+
+/// What is heard of a trace from spans that say nothing of it.
+#[derive(Default)]
+struct Mention {
+    /// The first of them, what its observation tells, and the earliest start of them all.
+    stub: Option<(Text, TraceBody)>,
+    /// The earliest start of the spans that say more.
+    known: Option<Millis>,
 }
 
 /// The latest time that the tables hold: the end of 2299, in milliseconds.
@@ -121,7 +130,20 @@ impl Builder<'_> {
 
     pub(super) fn finish(self) -> Decoded {
         let Collected { stubs, mut out, .. } = self.collected;
-        for (id, body) in stubs.into_iter().flatten() {
+        for Mention { stub, known } in stubs {
+            let Some((id, mut body)) = stub else { continue };
+            if let Some(known) = known {
+                // All that it adds is an earlier beginning.
+                if body.timestamp.is_none_or(|start| start >= known) {
+                    continue;
+                }
+                let TraceBody { id, timestamp, .. } = body;
+                body = TraceBody {
+                    id,
+                    timestamp,
+                    ..TraceBody::default()
+                };
+            }
             let at = body.timestamp.unwrap_or(self.context.received);
             out.events.push(trace_event(id, at, Rank::Stub, body));
         }
@@ -210,7 +232,7 @@ impl Collected {
         let rank = trace::rank(&subject.span.parent_id, subject.attrs);
         let observation = observation::body(subject);
         if rank > Rank::Stub {
-            self.know(&subject.trace_id);
+            self.know(&subject.trace_id, subject.start);
             let body = trace_body(subject, rank);
             let event = trace_event(subject.id.clone(), subject.start, rank, body);
             self.out.events.push(event);
@@ -230,27 +252,33 @@ impl Collected {
     }
 
     /// An event says something of the trace.
-    fn know(&mut self, trace: &Text) {
-        if let Some(&place) = self.traces.get(trace) {
-            self.stubs[place] = None;
-        } else {
-            self.traces.insert(trace.clone(), self.stubs.len());
-            self.stubs.push(None);
-        }
+    fn know(&mut self, trace: &Text, start: Millis) {
+        let known = &mut self.mentions(trace).known;
+        *known = Some(known.map_or(start, |known| known.min(start)));
+    }
+
+    fn mentions(&mut self, trace: &Text) -> &mut Mention {
+        let place = match self.traces.get(trace) {
+            Some(&place) => place,
+            None => {
+                self.traces.insert(trace.clone(), self.stubs.len());
+                self.stubs.push(Mention::default());
+                self.stubs.len() - 1
+            }
+        };
+        &mut self.stubs[place]
     }
 
     /// An observation names the trace.
     fn mention(&mut self, subject: &Subject<'_, '_>, body: &ObservationBody) {
-        if let Some(&place) = self.traces.get(&subject.trace_id) {
-            if let Some((_, stub)) = &mut self.stubs[place] {
-                stub.timestamp = stub.timestamp.map(|known| known.min(subject.start));
-            }
+        let mention = self.mentions(&subject.trace_id);
+        if let Some((_, stub)) = &mut mention.stub {
+            stub.timestamp = stub.timestamp.map(|known| known.min(subject.start));
             return;
         }
         let environment = Some(subject.environment.clone());
         let stub = trace::stub(subject.trace_id.clone(), subject.start, environment, &body.metadata);
-        self.traces.insert(subject.trace_id.clone(), self.stubs.len());
-        self.stubs.push(Some((subject.id.clone(), stub)));
+        mention.stub = Some((subject.id.clone(), stub));
     }
 }
 

@@ -147,6 +147,24 @@ fn stubs() {
     assert_eq!(ranks(&decoded), [Rank::Whole], "vector 55");
 }
 
+/// A child may begin before its root, as clocks of several machines have it: the trace begins with the first of its spans,
+/// whether they come in one request or in two, and in whichever order.
+#[test]
+fn a_child_that_begins_before_its_root() {
+    let early = json!({"spanId": "1111111111111111", "parentSpanId": SPAN, "startTimeUnixNano": "1744317592000000000"});
+    let (root, early) = (span(json!({}), json!({})), span(json!({}), early));
+    for order in [[root.clone(), early.clone()], [early, root]] {
+        let decoded = spans(json!(order));
+        assert_eq!(ranks(&decoded), [Rank::Whole, Rank::Stub]);
+        let expected = TraceBody {
+            id: text(TRACE),
+            timestamp: Some(Millis(1_744_317_592_000)),
+            ..TraceBody::default()
+        };
+        assert_eq!(traces(&decoded)[1].1, expected);
+    }
+}
+
 #[test]
 fn stubs_with_what_metadata_tells() {
     let told = json!({"langfuse.metadata": json!({
