@@ -41,7 +41,7 @@ pub struct Batching {
 
 /// What an epoch's bytes take in memory, as a multiple of its raw objects: their bytes, the texts of the patches, and the
 /// encoded rows.
-const BYTES_TIMES: u64 = 4;
+const BYTES_TIMES: u64 = 6;
 
 /// What an object takes whose job does not say its size.
 const UNKNOWN_BYTES: u64 = 256 << 10;

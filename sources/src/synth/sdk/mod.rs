@@ -329,6 +329,9 @@ struct Desk {
     scratch: Vec<u8>,
 }
 
+/// The end of an entity: its table, and the event's texts before and after the envelope.
+type End = (Table, Vec<u8>, Vec<u8>);
+
 /// Requests of one project that are being filled.
 #[derive(Debug)]
 struct Open {
@@ -336,7 +339,7 @@ struct Open {
     rest: Batch,
     otlp: Batch,
     /// Ends of entities, by trace; the newest last.
-    ends: VecDeque<Vec<(Table, Vec<u8>, Vec<u8>)>>,
+    ends: VecDeque<Vec<End>>,
     /// A trace that goes with its root span, if that comes.
     trace: Option<(Entity, Version)>,
     rows: [u64; 3],
