@@ -122,7 +122,7 @@ pub fn trace_of(row: &Row) -> Option<&Text> {
 
 #[cfg(test)]
 mod tests {
-    use tracemill_model::ingest::{Body, EntityKey, EntityKind, Event, EventKind, Origin, Rank, TraceBody};
+    use tracemill_model::ingest::{Body, EntityKey, EntityKind, Event, EventKind, Origin, Rank};
     use tracemill_model::time::DAY_MS;
 
     use super::super::fold;
@@ -140,7 +140,7 @@ mod tests {
                 kind: EventKind::TraceCreate,
                 at: Millis(day * DAY_MS),
                 rank: Rank::Whole,
-                body: Body::Trace(Box::new(TraceBody::default())),
+                body: Body::Trace(Box::default()),
             },
             origin: Origin {
                 received: Millis(0),

@@ -167,7 +167,7 @@ where
     let maker = tokio::task::spawn_blocking(move || {
         let mut requests = requests;
         // Where nobody takes them any more, the error is told there.
-        while let Some(request) = requests.next() {
+        for request in requests.by_ref() {
             if made.blocking_send(request).is_err() {
                 break;
             }
