@@ -17,6 +17,8 @@ pub mod price;
 pub mod progress;
 pub mod reconcile;
 pub mod split;
+#[cfg(test)]
+mod vectors;
 
 pub use budget::{Budget, Permit};
 pub use clock::Clock;

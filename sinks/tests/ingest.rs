@@ -4,6 +4,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test's proxy runs beside it")]
 
+#[path = "ingest/batches.rs"]
+mod batches;
 #[path = "ingest/deletions.rs"]
 mod deletions;
 #[path = "ingest/letters.rs"]

@@ -14,4 +14,5 @@ mod rows;
 mod schema;
 mod stores;
 mod stuck;
+mod vectors;
 mod workers;

@@ -333,9 +333,10 @@ mod tests {
             (164, "", Hold),
             (49, "", Suspect),
             (1001, "", Suspect),
+            (62, "Syntax error", Suspect),
             (123_456, "", Suspect),
         ] {
-            assert_eq!(on_insert(number, message), expected, "{number} {message}");
+            assert_eq!(on_insert(number, message), expected, "I-60: {number} {message}");
         }
     }
 }

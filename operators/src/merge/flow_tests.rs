@@ -307,6 +307,26 @@ fn what_is_stored_already_is_not_written_and_versions_go_on() {
     );
 }
 
+/// Of a request there is one row an entity, however many events it has; of an empty one there is none.
+#[test]
+fn one_row_an_entity_and_epoch() {
+    let four = vec![patch(1, 5, 0), patch(2, 5, 1), patch(1, 6, 2), patch(2, 7, 3)];
+    for (epochs, expected) in [(vec![four], 2), (vec![vec![]], 0)] {
+        let script = Script {
+            epochs,
+            workers: 3,
+            for_ms: 1000,
+            tombstones: Tombstones::default(),
+        };
+        let (table, _) = run(script, Table::default());
+        assert_eq!(
+            (table.written.len(), table.rows.len()),
+            (expected, expected),
+            "I-68, O-74"
+        );
+    }
+}
+
 #[test]
 fn what_was_deleted_stays_deleted() {
     let tombstones = Tombstones::default();

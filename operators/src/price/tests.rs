@@ -100,7 +100,7 @@ type Case<'a> = (
 
 const CASES: &[Case<'_>] = &[
     (
-        "33",
+        "I-33",
         "",
         &[("input", 100), ("output", 200), ("total", 100)],
         &[],
@@ -109,7 +109,7 @@ const CASES: &[Case<'_>] = &[
         None,
     ),
     (
-        "34a",
+        "I-34.a",
         "",
         &[("input", 1), ("output", 2)],
         &[],
@@ -117,10 +117,10 @@ const CASES: &[Case<'_>] = &[
         &[],
         None,
     ),
-    ("34b", "", &[("total", 100)], &[], &[("total", 100)], &[], None),
-    ("34c", "", &[], &[], &[], &[], None),
+    ("I-34.b", "", &[("total", 100)], &[], &[("total", 100)], &[], None),
+    ("I-34.c", "", &[], &[], &[], &[], None),
     (
-        "36",
+        "I-36",
         "",
         &[("input", 1), ("cached", 2), ("reasoning", 3)],
         &[],
@@ -129,7 +129,7 @@ const CASES: &[Case<'_>] = &[
         None,
     ),
     (
-        "37",
+        "I-37",
         "",
         &[("input", 1)],
         &[("input", "123")],
@@ -138,7 +138,7 @@ const CASES: &[Case<'_>] = &[
         Some("123"),
     ),
     (
-        "41",
+        "I-41",
         "mini",
         &[("input", 4)],
         &[],
@@ -147,7 +147,7 @@ const CASES: &[Case<'_>] = &[
         Some("0.0000006"),
     ),
     (
-        "42",
+        "I-42",
         "mini",
         &[("input", 1295), ("output", 18), ("total", 1313)],
         &[],
@@ -160,7 +160,7 @@ const CASES: &[Case<'_>] = &[
         Some("0.00020505"),
     ),
     (
-        "43",
+        "I-43",
         "",
         &[],
         &[("input", "0.0006425"), ("output", "0.0007695"), ("total", "0.001412")],
@@ -169,7 +169,7 @@ const CASES: &[Case<'_>] = &[
         Some("0.001412"),
     ),
     (
-        "44",
+        "I-44",
         "total",
         &[("input", 100), ("output", 200), ("total", 300)],
         &[],
@@ -178,7 +178,7 @@ const CASES: &[Case<'_>] = &[
         Some("9"),
     ),
     (
-        "45a",
+        "I-45.a",
         "total",
         &[("input", 100)],
         &[("input", "2"), ("output", "3"), ("total", "5")],
@@ -187,7 +187,7 @@ const CASES: &[Case<'_>] = &[
         Some("5"),
     ),
     (
-        "45b",
+        "I-45.b",
         "total",
         &[],
         &[("input", "1"), ("output", "2")],
@@ -196,7 +196,7 @@ const CASES: &[Case<'_>] = &[
         Some("3"),
     ),
     (
-        "45c",
+        "I-45.c",
         "total",
         &[],
         &[("total", "2")],
@@ -205,7 +205,7 @@ const CASES: &[Case<'_>] = &[
         Some("2"),
     ),
     (
-        "45d",
+        "I-45.d",
         "total",
         &[],
         &[("input", "1")],
@@ -214,7 +214,7 @@ const CASES: &[Case<'_>] = &[
         Some("1"),
     ),
     (
-        "45e",
+        "I-45.e",
         "total",
         &[],
         &[("output", "2"), ("total", "2")],
@@ -223,7 +223,7 @@ const CASES: &[Case<'_>] = &[
         Some("2"),
     ),
     (
-        "46a",
+        "I-46.a",
         "free",
         &[("input", 5)],
         &[],
@@ -232,7 +232,7 @@ const CASES: &[Case<'_>] = &[
         None,
     ),
     (
-        "46b",
+        "I-46.b",
         "mini",
         &[("input", 0), ("output", 0), ("total", 0)],
         &[],
@@ -240,9 +240,9 @@ const CASES: &[Case<'_>] = &[
         &[("input", "0"), ("output", "0"), ("total", "0")],
         Some("0"),
     ),
-    ("46c", "mini", &[], &[], &[], &[], None),
+    ("I-46.c", "mini", &[], &[], &[], &[], None),
     (
-        "47",
+        "I-47",
         "mini",
         &[("input", 7)],
         &[("input", "0"), ("output", "0"), ("total", "0")],
@@ -251,7 +251,7 @@ const CASES: &[Case<'_>] = &[
         Some("0"),
     ),
     (
-        "47b",
+        "I-47.b",
         "mini",
         &[("input", 1), ("output", 2), ("total", 3)],
         &[("output", "1")],
@@ -269,7 +269,7 @@ const CASES: &[Case<'_>] = &[
         None,
     ),
     (
-        "52a",
+        "I-52.a",
         "tiered",
         &[("input", 100_000), ("output", 2000)],
         &[],
@@ -278,7 +278,7 @@ const CASES: &[Case<'_>] = &[
         Some("0.33"),
     ),
     (
-        "52b",
+        "I-52.b",
         "tiered",
         &[("input", 250_000), ("output", 2000)],
         &[],
@@ -287,7 +287,7 @@ const CASES: &[Case<'_>] = &[
         Some("1.53"),
     ),
     (
-        "52c",
+        "I-52.c",
         "tiered",
         &[("input", 200_000)],
         &[],
@@ -331,31 +331,31 @@ const CASES: &[Case<'_>] = &[
 ];
 
 #[test]
-fn vectors_33_to_52() {
+fn numbered_cases() {
     let prices = prices();
     for (vector, model, used, cost, expected_usage, expected_cost, total) in CASES {
         let mut row = observation(model);
         row.provided_usage_details = usage(used);
         row.provided_cost_details = costs(cost);
         prices.price("p", &mut row);
-        assert_eq!(row.usage_details, usage(expected_usage), "usage of vector {vector}");
-        assert_eq!(row.cost_details, costs(expected_cost), "cost of vector {vector}");
-        assert_eq!(row.total_cost, total.map(dec), "total of vector {vector}");
+        assert_eq!(row.usage_details, usage(expected_usage), "usage of {vector}");
+        assert_eq!(row.cost_details, costs(expected_cost), "cost of {vector}");
+        assert_eq!(row.total_cost, total.map(dec), "total of {vector}");
         let tier = row.usage_pricing_tier_name.as_deref();
         let expected = match (*model, *vector) {
             ("" | "free", _) => None,
-            (_, "52b" | "5.5") => Some("Large Context"),
+            (_, "I-52.b" | "5.5") => Some("Large Context"),
             _ => Some("Standard"),
         };
-        assert_eq!(tier, expected, "tier of vector {vector}");
+        assert_eq!(tier, expected, "tier of {vector}");
         let once = row.clone();
         prices.price("p", &mut row);
-        assert_eq!(row, once, "vector {vector} twice");
+        assert_eq!(row, once, "{vector} twice");
     }
 }
 
 #[test]
-fn vector_39_patterns_and_start_dates() {
+fn patterns_and_start_dates() {
     let prices = Prices::parse(
         r#"
         [[model]]
@@ -381,10 +381,10 @@ fn vector_39_patterns_and_start_dates() {
     assert_eq!(
         id("p", "gpt-3.5").as_deref(),
         Some("new"),
-        "later than any observation, and still it wins"
+        "I-39: later than any observation, and still it wins"
     );
-    assert_eq!(id("p", "GPT-3.5").as_deref(), Some("new"));
-    assert_eq!(id("p", "GPT-4"), None);
+    assert_eq!(id("p", "GPT-3.5").as_deref(), Some("new"), "I-39");
+    assert_eq!(id("p", "GPT-4"), None, "I-39");
     assert_eq!(id("own", "gpt-3.5").as_deref(), Some("theirs"));
     assert_eq!(id("own", "gpt-35").as_deref(), Some("new"));
     assert_eq!(
@@ -398,11 +398,15 @@ fn vector_39_patterns_and_start_dates() {
     assert_eq!(extended.model_id("p", "gpt-3.5").map(|id| &**id), Some("override"));
     let fine_tuned = Prices::builtin();
     let name = "ft:gpt-3.5-turbo-1106:my-org:custom_suffix:id";
-    assert_eq!(fine_tuned.model_id("p", name).map(|id| &**id), Some("ft-gpt-3.5-turbo"));
+    assert_eq!(
+        fine_tuned.model_id("p", name).map(|id| &**id),
+        Some("ft-gpt-3.5-turbo"),
+        "I-39"
+    );
 }
 
 #[test]
-fn vector_40_tokens_where_usage_is_missing() {
+fn tokens_where_usage_is_missing() {
     let prices = Prices::builtin();
     for (input, output, expected) in [
         (
@@ -419,7 +423,7 @@ fn vector_40_tokens_where_usage_is_missing() {
         let mut row = observation("gpt-3.5");
         (row.input, row.output) = (Some(input.into()), Some(output.into()));
         prices.price("p", &mut row);
-        assert_eq!(row.usage_details, usage(&expected), "vector 40");
+        assert_eq!(row.usage_details, usage(&expected), "I-40");
         assert!(row.provided_usage_details.is_empty());
         assert!(row.total_cost.is_some());
     }
@@ -434,11 +438,11 @@ fn vector_40_tokens_where_usage_is_missing() {
 }
 
 #[test]
-fn vector_50_no_tokens_of_errors() {
+fn no_tokens_of_errors() {
     let mut row = observation("gpt-4o");
     (row.input, row.level) = (Some("some text".into()), Level::Error);
     Prices::builtin().price("p", &mut row);
-    assert_eq!(row.internal_model_id.as_deref(), Some("gpt-4o"), "vector 50");
+    assert_eq!(row.internal_model_id.as_deref(), Some("gpt-4o"), "I-50");
     assert!(row.usage_details.is_empty() && row.cost_details.is_empty());
 }
 
@@ -465,7 +469,7 @@ fn long_and_strange_texts_are_counted_in_bounded_time() {
 }
 
 #[test]
-fn vector_53_tiers() {
+fn tiers() {
     let file = |tiers: &str| format!("[[model]]\nid = 'm'\nmatch = '^m$'\n{tiers}");
     let tier = |text: &str, used: &[(&str, u64)]| {
         let prices = Prices::parse(&file(text)).unwrap();
@@ -474,25 +478,33 @@ fn vector_53_tiers() {
         prices.price("p", &mut row);
         row.usage_pricing_tier_name.map(|name| name.to_string())
     };
-    assert_eq!(tier("", &[("input", 1)]), None);
+    assert_eq!(tier("", &[("input", 1)]), None, "I-53: no tiers");
     let high = "[[model.tier]]\nname = 'high'\nwhen = [{ usage = 'input', op = 'gt', value = 10 }]\n";
-    assert_eq!(tier(high, &[("input", 1)]), None, "no default and no match");
+    assert_eq!(tier(high, &[("input", 1)]), None, "I-53: no default and no match");
     let two = format!(
         "{high}priority = 2\n[[model.tier]]\nname = 'first'\nwhen = [{{ usage = 'input', op = 'gte', value = 5 }}]\npriority = 1\n"
     );
     assert_eq!(
         tier(&two, &[("input", 11)]).as_deref(),
         Some("first"),
-        "the lowest priority"
+        "I-53: the lowest priority"
     );
     let both = "[[model.tier]]\nname = 'both'\nwhen = [{ usage = 'INPUT', op = 'gt', value = 1 }, { usage = 'out', op = 'lt', value = 5 }]\n";
     assert_eq!(tier(both, &[("input", 2), ("output", 4)]).as_deref(), Some("both"));
-    assert_eq!(tier(both, &[("input", 2), ("output", 5)]), None, "all conditions");
+    assert_eq!(tier(both, &[("input", 2), ("output", 5)]), None, "I-53: all conditions");
     let none = "[[model.tier]]\nname = 'none'\nwhen = [{ usage = 'audio', op = 'eq', value = 0 }]\n";
-    assert_eq!(tier(none, &[("input", 2)]).as_deref(), Some("none"), "no key sums to 0");
+    assert_eq!(
+        tier(none, &[("input", 2)]).as_deref(),
+        Some("none"),
+        "I-53: no key sums to 0"
+    );
     let exact =
         "[[model.tier]]\nname = 'exact'\nwhen = [{ usage = 'INPUT', op = 'neq', value = 0, case_sensitive = true }]\n";
-    assert_eq!(tier(exact, &[("input", 2)]), None, "case where it is asked for");
+    assert_eq!(tier(exact, &[("input", 2)]), None, "I-53: case where it is asked for");
+    // The reference takes the default tier; a file that is read at the start can say so instead.
+    let broken = "[[model.tier]]\nname = 'broken'\nwhen = [{ usage = '(', op = 'gt', value = 0 }]\n";
+    let faults = Prices::parse(&file(broken)).unwrap_err();
+    assert_eq!(faults[0].line, Some(6), "I-53: {faults:?}");
 }
 
 #[test]

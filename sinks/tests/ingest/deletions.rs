@@ -115,7 +115,7 @@ fn deletion(what: Target) -> Deletion {
 }
 
 async fn check_trace_is_gone(engine: &Engine, store: &Store) {
-    assert_eq!(left(engine, "p").await, "lone o2 s2 t2");
+    assert_eq!(left(engine, "p").await, "lone o2 s2 t2", "I-69, I-70");
     assert_eq!(
         left(engine, "q").await,
         "lone o1 o2 s1 s2 t1 t2",
@@ -128,11 +128,14 @@ async fn check_trace_is_gone(engine: &Engine, store: &Store) {
         ("raw/4", Some("score lone")),
     ] {
         let text = store.get(path, 1000).await.ok();
-        assert_eq!(text.as_deref(), expected.map(str::as_bytes), "{path}");
+        assert_eq!(text.as_deref(), expected.map(str::as_bytes), "I-70: {path}");
     }
     let gone = [("trace", "t1"), ("observation", "o1"), ("score", "s1")];
     let gone = gone.map(|(kind, id)| key("p", EntityKind::parse(kind).expect("a kind"), id));
-    assert!(history(&engine.service, &gone).await.expect("found").is_empty());
+    assert!(
+        history(&engine.service, &gone).await.expect("found").is_empty(),
+        "I-70: the log's lines are hidden"
+    );
     let kept = [key("p", EntityKind::Trace, "t2")];
     assert_eq!(history(&engine.service, &kept).await.expect("found")[&kept[0]].len(), 2);
     assert_eq!(find(&engine.service, &gone).await.expect("found").len(), 3);
@@ -146,7 +149,7 @@ async fn a_trace_goes_with_all_that_is_its_own() {
     let deleter = Deleter::new(engine.ingestion(), store.clone(), Lines::default());
     let job = deletion(Target::Traces(vec!["t1".into(), "never-was".into()]));
     let report = deleter.delete(&job, Millis(NOON + 2)).await.expect("deleted");
-    assert_eq!((report.entities, report.rows), (4, 3));
+    assert_eq!((report.entities, report.rows), (4, 3), "I-69: no list of pending ids");
     check_trace_is_gone(&engine, &store).await;
     let again = deleter.delete(&job, Millis(NOON + 3)).await.expect("deleted again");
     assert_eq!(
@@ -154,8 +157,12 @@ async fn a_trace_goes_with_all_that_is_its_own() {
         Report {
             entities: 2,
             ..Report::default()
-        }
+        },
+        "I-69: what is gone already is left alone"
     );
+    let nothing = deletion(Target::Traces(Vec::new()));
+    let report = deleter.delete(&nothing, Millis(NOON + 3)).await.expect("nothing");
+    assert_eq!(report, Report::default(), "I-69: an empty job does nothing");
     check_trace_is_gone(&engine, &store).await;
 }
 
@@ -189,18 +196,23 @@ async fn scores_and_projects_go() {
     let deleter = Deleter::new(engine.ingestion(), store.clone(), Lines::default());
     let scores = deletion(Target::Scores(vec!["lone".into(), "s2".into()]));
     deleter.delete(&scores, Millis(NOON + 2)).await.expect("deleted");
-    assert_eq!(left(&engine, "p").await, "o1 o2 s1 t1 t2");
-    assert_eq!(store.get("raw/4", 1000).await.expect("kept"), "score s1");
+    assert_eq!(left(&engine, "p").await, "o1 o2 s1 t1 t2", "I-71");
+    assert_eq!(store.get("raw/4", 1000).await.expect("kept"), "score s1", "I-71");
+    let gone = ["lone", "s2"].map(|id| key("p", EntityKind::Score, id));
+    assert!(
+        history(&engine.service, &gone).await.expect("found").is_empty(),
+        "I-71: the log's lines are hidden"
+    );
     let project = deletion(Target::Project {
         folders: vec!["own/p".to_owned()],
     });
     let report = deleter.delete(&project, Millis(NOON + 3)).await.expect("deleted");
     assert_eq!((report.objects_removed, report.rows), (5, 5));
-    assert_eq!(left(&engine, "p").await, "");
+    assert_eq!(left(&engine, "p").await, "", "I-72");
     assert_eq!(left(&engine, "q").await, "lone o1 o2 s1 s2 t1 t2");
     assert!(store.list("", 100).await.expect("listed").is_empty());
     let tombstones = since(&engine.service, Millis(0)).await.expect("found");
     assert!(tombstones.iter().any(|one| one.what == Buried::Project("p".into())));
     let again = deleter.delete(&project, Millis(NOON + 4)).await.expect("deleted again");
-    assert_eq!(again, Report::default());
+    assert_eq!(again, Report::default(), "I-72: nothing was there any more");
 }

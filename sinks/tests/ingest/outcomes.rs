@@ -7,7 +7,7 @@ use tracemill_operators::bridge::spawn;
 use tracemill_sinks::rows::{RowTable, WriteState, Writer};
 use tracemill_warehouse::{Service, ServiceConfig, ServiceKind};
 
-use crate::proxy::Proxy;
+use crate::proxy::{Fault, Proxy};
 use crate::support::{Engine, batch, service_at, sql, traces, writer};
 
 fn ids(prefix: &str, count: usize) -> impl Iterator<Item = String> {
@@ -43,7 +43,8 @@ async fn a_refused_row_is_found_and_the_others_go_in() {
         [
             (123, "p", "poison-1", 469, "violated_constraint"),
             (400, "q", "poison-2", 469, "violated_constraint")
-        ]
+        ],
+        "I-59"
     );
     assert!(written.rejected[0].reason.contains("no_poison") && written.rejected[0].attempts > 1);
     assert!(written.inserts < 50, "{}", written.inserts);
@@ -60,8 +61,12 @@ async fn answers_that_are_swallowed_are_verified_not_repeated() {
     let proxy = Proxy::start(&engine.embedded.url(), 1).await;
     let rows = traces("p", ids("t", 3000));
     let written = writer(&service_at(proxy.url.clone())).write(&batch(&rows)).await;
-    assert!(proxy.left() <= 0, "an answer was swallowed");
-    assert_eq!((written.rows, written.verified, written.inserts), (3000, 3000, 1));
+    assert!(proxy.left() == 0, "an answer was swallowed");
+    assert_eq!(
+        (written.rows, written.verified, written.inserts),
+        (3000, 3000, 1),
+        "I-61: verified, not inserted twice"
+    );
     assert_eq!(engine.count("SELECT count() FROM traces").await, 3000);
 }
 
@@ -90,8 +95,11 @@ async fn what_is_missing_after_a_cut_is_sent_again() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let written = task.await.expect("written");
-    assert_eq!((written.verified, written.rejected.len()), (30, 70));
-    assert!(written.rejected.iter().all(|rejected| rejected.row >= 30));
+    assert_eq!((written.verified, written.rejected.len()), (30, 70), "I-61");
+    assert!(
+        written.rejected.iter().all(|rejected| rejected.row >= 30),
+        "I-61: only what is missing is sent again"
+    );
 }
 
 #[tokio::test]
@@ -163,7 +171,7 @@ async fn too_many_months_and_too_little_memory_are_halved() {
         }
     }
     let written = writer(&small).write(&batch(&rows)).await;
-    assert_eq!((written.rows, written.rejected.len()), (64, 0));
+    assert_eq!((written.rows, written.rejected.len()), (64, 0), "I-63: halved, not cut");
     assert!(written.inserts > 2, "{}", written.inserts);
     assert_eq!(
         engine
@@ -202,7 +210,27 @@ async fn an_outage_is_waited_for() {
             }));
         }
     });
-    assert_eq!(task.await.expect("written"), 5);
+    assert_eq!(
+        task.await.expect("written"),
+        5,
+        "I-59: an outage ends no row, and none is given up"
+    );
+}
+
+/// Too many queries, then a connection that ends before the server has read the rows, then success.
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let engine = Engine::start().await;
+    let proxy = Proxy::with_faults(&engine.embedded.url(), &[Fault::Busy, Fault::Cut]).await;
+    let written = writer(&service_at(proxy.url.clone()))
+        .write(&batch(&traces("p", ids("t", 10))))
+        .await;
+    assert_eq!(
+        (written.rows, written.verified, written.inserts, proxy.left()),
+        (10, 0, 3, 0),
+        "I-62"
+    );
+    assert_eq!(engine.count("SELECT count() FROM traces").await, 10);
 }
 
 #[tokio::test]

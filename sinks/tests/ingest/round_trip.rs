@@ -131,7 +131,23 @@ async fn every_column_comes_back_as_it_was() {
         engine
             .count("SELECT length(assumeNotNull(input)) FROM traces WHERE id = 'full'")
             .await,
-        5 << 20
+        5 << 20,
+        "I-63: however long, nothing is cut"
+    );
+}
+
+#[tokio::test]
+async fn a_time_is_the_one_that_was_sent() {
+    let engine = Engine::start().await;
+    let mut row = trace("p", "t");
+    row.timestamp = Millis::parse("2024-10-12T12:13:14.123Z").expect("a time");
+    writer(&engine.ingestion())
+        .write(&batch(&[Row::Trace(Box::new(row))]))
+        .await;
+    assert_eq!(
+        engine.text("SELECT toString(timestamp, 'UTC') FROM traces").await,
+        "2024-10-12 12:13:14.123",
+        "I-17"
     );
 }
 

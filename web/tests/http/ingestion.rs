@@ -8,30 +8,33 @@ use crate::support::{INGESTION, Server, trace};
 #[test]
 fn ingestion_statuses() {
     let server = Server::start(|config| config.body = 10_000);
-    // Vector 1.
     let answer = server.batch(&json!([]));
     assert_eq!(
         (answer.status, answer.body.as_str()),
-        (207, r#"{"successes":[],"errors":[]}"#)
+        (207, r#"{"successes":[],"errors":[]}"#),
+        "I-1"
     );
-    // Vector 5, 6, 8: one error each, the good event beside them is taken.
+    // One error each, the good event beside them is taken.
     for (number, bad) in [
-        (5, trace("a\rb", &json!({"id": "t"}))),
-        (6, trace("e", &json!({"id": "t", "name": "n".repeat(1_500)}))),
-        (8, trace("e", &json!({"id": "t", "environment": "langfuse-test"}))),
-        (8, trace("e", &json!({"id": "t", "environment": ".invalidcharacter!"}))),
-        (8, trace("e", &json!({"id": "t", "environment": "e".repeat(44)}))),
+        ("I-5", trace("a\rb", &json!({"id": "t"}))),
+        ("I-6", trace("e", &json!({"id": "t", "name": "n".repeat(1_500)}))),
+        ("I-8", trace("e", &json!({"id": "t", "environment": "langfuse-test"}))),
+        (
+            "I-8",
+            trace("e", &json!({"id": "t", "environment": ".invalidcharacter!"})),
+        ),
+        ("I-8", trace("e", &json!({"id": "t", "environment": "e".repeat(44)}))),
     ] {
         let answer = server.batch(&json!([bad, trace("good", &json!({"id": "t"}))]));
         let body = answer.json();
         assert_eq!(
             (answer.status, &body["successes"][0]["id"]),
             (207, &json!("good")),
-            "vector {number}: {body}"
+            "{number}: {body}"
         );
-        assert_eq!(body["errors"][0]["status"], 400, "vector {number}");
-        assert_eq!(body["errors"][0]["message"], "Invalid request data", "vector {number}");
-        if number == 5 {
+        assert_eq!(body["errors"][0]["status"], 400, "{number}");
+        assert_eq!(body["errors"][0]["message"], "Invalid request data", "{number}");
+        if number == "I-5" {
             assert!(body["errors"][0]["error"].as_str().unwrap().contains("carriage return"));
         }
     }
@@ -81,29 +84,35 @@ fn ingestion_statuses() {
 #[test]
 fn odd_ids_and_payloads_are_stored_as_sent() {
     let server = Server::start(|_| {});
-    // Vectors 2, 4, 10.
     for sign in "&$@=;/+ ,?{}^%`]\">[~<#|".chars() {
         let id = format!("id{sign}x");
         let answer = server.batch(&json!([trace(&id, &json!({"id": id, "input": ["😀", {"a": 1}]}))]));
-        assert_eq!((answer.status, &answer.json()["successes"][0]["id"]), (207, &json!(id)));
+        assert_eq!(
+            (answer.status, &answer.json()["successes"][0]["id"]),
+            (207, &json!(id)),
+            "I-4"
+        );
         let raw = server.raws().pop().unwrap();
         let stored: Value = serde_json::from_slice(&raw.bytes).unwrap();
         assert_eq!(
             (raw.form, &*raw.project, &stored[0]["body"]["input"][0]),
-            (RawForm::Events, "p1", &json!("😀"))
+            (RawForm::Events, "p1", &json!("😀")),
+            "I-2"
         );
     }
     let digits = r#"{"batch":[{"id":"d","type":"trace-create","timestamp":"2026-03-11T00:00:00Z","body":{"id":"t","metadata":{"n":1983516295378495150.10}}}]}"#;
     server.post(INGESTION, "application/json", digits);
     let raw = server.raws().pop().unwrap();
-    assert!(String::from_utf8_lossy(&raw.bytes).contains("1983516295378495150.10"));
+    assert!(
+        String::from_utf8_lossy(&raw.bytes).contains("1983516295378495150.10"),
+        "I-10"
+    );
 }
 
 #[test]
 fn types_and_usage_that_is_no_number_of_units() {
     let server = Server::start(|_| {});
     let (mut events, mut ids) = (Vec::new(), Vec::new());
-    // Vector 3. The rows' upper-case type is a matter of the decoder.
     for word in [
         "generation",
         "span",
@@ -121,7 +130,7 @@ fn types_and_usage_that_is_no_number_of_units() {
         );
         ids.push(json!({"id": word, "status": 201}));
     }
-    // Vector 7: the value is dropped where it is decoded, the event is taken.
+    // The value is dropped where it is decoded, the event is taken.
     events.push(
         json!({"id": "usage", "type": "generation-create", "timestamp": "2026-03-11T00:00:00Z",
         "body": {"id": "g", "traceId": "t", "usageDetails": {"key": 0.1}}}),
@@ -129,7 +138,7 @@ fn types_and_usage_that_is_no_number_of_units() {
     ids.push(json!({"id": "usage", "status": 201}));
     let answer = server.batch(&json!(events));
     assert_eq!((answer.status, &answer.json()["errors"]), (207, &json!([])));
-    assert_eq!(answer.json()["successes"], json!(ids), "vectors 3 and 7");
+    assert_eq!(answer.json()["successes"], json!(ids), "I-3, I-7");
     let raw = server.raws().pop().unwrap();
     let stored: Value = serde_json::from_slice(&raw.bytes).unwrap();
     assert_eq!(stored, json!(events), "as sent");
@@ -142,7 +151,7 @@ fn types_and_usage_that_is_no_number_of_units() {
 fn successes_are_in_processing_order_and_logs_are_among_them() {
     let server = Server::start(|_| {});
     let event = |id: &str, kind: &str, second: u32, body: Value| json!({"id": id, "type": kind, "timestamp": format!("2026-03-11T00:00:0{second}Z"), "body": body});
-    // Vector 16, with a log (the reference answers nothing of it) and a trace without an id (the reference loses it: D-9).
+    // With a log (the reference answers nothing of it) and a trace without an id (the reference loses it: D-9).
     let answer = server.batch(&json!([
         event("update@3", "span-update", 3, json!({"id": "s"})),
         event("log", "sdk-log", 0, json!({"log": {"n": 1}})),
@@ -153,7 +162,7 @@ fn successes_are_in_processing_order_and_logs_are_among_them() {
     let answered = answer.json();
     let successes = answered["successes"].as_array().unwrap();
     let ids: Vec<&str> = successes.iter().map(|one| one["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["create@1", "trace@2", "update@1", "update@3", "log"], "vector 16");
+    assert_eq!(ids, ["create@1", "trace@2", "update@1", "update@3", "log"], "I-16");
     let stored: Value = serde_json::from_slice(&server.raws().pop().unwrap().bytes).unwrap();
     assert_eq!(stored.as_array().unwrap().len(), 4, "all but the log, as sent");
     // Nothing is stored of a batch of logs alone.

@@ -86,3 +86,14 @@ fn keys_and_their_scopes() {
     );
     assert_eq!(answer["errors"][1]["error"], "Access Scope Denied");
 }
+
+/// The reference asks a database for keys, and answers 500 where it cannot. Here the keys are configured: what may be
+/// missing is the time to compare a slow hash.
+#[test]
+fn a_key_that_cannot_be_checked_in_time_is_503() {
+    let server = Server::start(|config| config.bcrypt_wait = std::time::Duration::ZERO);
+    let slow = basic("pk-slow", "sk-slow");
+    let headers = [("authorization", slow.as_str()), ("content-type", "application/json")];
+    let answer = server.send("POST", INGESTION, &headers, br#"{"batch":[]}"#);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "I-13");
+}

@@ -9,11 +9,16 @@ use std::borrow::Cow;
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
+    deepest: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self {
+            text,
+            at: 0,
+            deepest: 0,
+        }
     }
 
     /// The next byte that is not white space; 0 at the end.
@@ -106,6 +111,11 @@ impl<'a> Cursor<'a> {
         self.raw();
     }
 
+    /// How deep arrays and objects lie in each other in the deepest value that was skipped or taken as text.
+    pub(super) const fn deepest(&self) -> usize {
+        self.deepest
+    }
+
     /// The text of the value here.
     pub(super) fn raw(&mut self) -> &'a str {
         let first = self.peek();
@@ -114,14 +124,17 @@ impl<'a> Cursor<'a> {
         match first {
             b'"' => self.at = end_of_string(bytes, self.at),
             b'{' | b'[' => {
-                let mut depth = 0usize;
+                let (mut depth, mut deepest) = (0usize, 0);
                 while let Some(&byte) = bytes.get(self.at) {
                     match byte {
                         b'"' => {
                             self.at = end_of_string(bytes, self.at);
                             continue;
                         }
-                        b'{' | b'[' => depth += 1,
+                        b'{' | b'[' => {
+                            depth += 1;
+                            deepest = deepest.max(depth);
+                        }
                         b'}' | b']' => depth -= 1,
                         _ => {}
                     }
@@ -130,6 +143,7 @@ impl<'a> Cursor<'a> {
                         break;
                     }
                 }
+                self.deepest = self.deepest.max(deepest);
             }
             _ => {
                 while bytes

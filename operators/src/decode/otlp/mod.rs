@@ -52,6 +52,12 @@ pub enum OtlpError {
     /// Not JSON, or `null`.
     #[error("the body is no OTLP trace request in JSON")]
     Json,
+    /// JSON that no span of ours could have.
+    #[error("the body nests more than {limit} deep")]
+    TooDeep {
+        /// Arrays and objects in each other.
+        limit: usize,
+    },
     /// Not of the encoding that it should be.
     #[error("the body is not valid {encoding:?}")]
     Compressed {
@@ -88,6 +94,7 @@ impl Blame for OtlpError {
         match self {
             Self::Protobuf => "otlp_protobuf",
             Self::Json => "otlp_json",
+            Self::TooDeep { .. } => "otlp_too_deep",
             Self::Compressed { .. } => "otlp_compressed",
             Self::TooLarge { .. } => "otlp_too_large",
             Self::Form { .. } => "otlp_form",
@@ -107,13 +114,14 @@ pub struct Counts {
 /// Whether a body (without compression) can be read, and how much is in it: for the intake, much cheaper than reading it.
 ///
 /// # Errors
-/// The body is not of that form.
+/// The body is not of that form, or it is JSON that nests more than 512 deep: an attribute of 64 levels takes half of that.
+/// An attribute between the two is its span's letter.
 pub fn count(bytes: &[u8], form: RawForm) -> Result<Counts, OtlpError> {
     match form {
         RawForm::OtlpProtobuf => protobuf::count(bytes).map_err(|_| OtlpError::Protobuf),
         RawForm::OtlpJson | RawForm::OtlpStored => {
             let lossy = String::from_utf8_lossy(bytes);
-            Ok(text::count(valid(&lossy)?, form == RawForm::OtlpStored))
+            text::count(valid(&lossy)?, form == RawForm::OtlpStored)
         }
         RawForm::Events => Err(OtlpError::Form { form }),
     }

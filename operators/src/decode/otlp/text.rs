@@ -5,16 +5,19 @@
 
 use std::borrow::Cow;
 
-use super::Counts;
 use super::cursor::Cursor;
 use super::span::{Scope, Span, SpanEvent, Unreadable, Visitor, hex};
 use super::value::{MAX_DEPTH, Pairs, Value};
+use super::{Counts, OtlpError};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+/// How deep arrays and objects of a request may lie in each other: a value in a value takes up to four, so that what is too
+/// deep for [`MAX_DEPTH`] can still be told from what is no request.
+const MAX_NESTING: usize = 512;
+
 /// A request: `{"resourceSpans": [...]}`, or with `stored` that array alone. Gives the array.
-fn resource_spans(text: &str, stored: bool) -> Option<&str> {
-    let mut cursor = Cursor::new(text);
+fn resource_spans<'a>(cursor: &mut Cursor<'a>, text: &'a str, stored: bool) -> Option<&'a str> {
     if stored && cursor.peek() == b'[' {
         return Some(text);
     }
@@ -31,10 +34,15 @@ fn resource_spans(text: &str, stored: bool) -> Option<&str> {
 }
 
 /// How many there are.
-pub(super) fn count(text: &str, stored: bool) -> Counts {
+pub(super) fn count(text: &str, stored: bool) -> Result<Counts, OtlpError> {
     let mut counts = Counts::default();
-    let Some(list) = resource_spans(text, stored) else {
-        return counts;
+    let mut frame = Cursor::new(text);
+    let list = resource_spans(&mut frame, text, stored);
+    if frame.deepest() > MAX_NESTING {
+        return Err(OtlpError::TooDeep { limit: MAX_NESTING });
+    }
+    let Some(list) = list else {
+        return Ok(counts);
     };
     let mut cursor = Cursor::new(list);
     each(&mut cursor, |cursor| {
@@ -52,12 +60,12 @@ pub(super) fn count(text: &str, stored: bool) -> Counts {
             _ => cursor.skip(),
         });
     });
-    counts
+    Ok(counts)
 }
 
 /// Reads a request.
 pub(super) fn read<'a>(text: &'a str, stored: bool, visitor: &mut impl Visitor<'a>) {
-    let Some(list) = resource_spans(text, stored) else {
+    let Some(list) = resource_spans(&mut Cursor::new(text), text, stored) else {
         return;
     };
     each(&mut Cursor::new(list), |cursor| {

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
+/// How deep groups may lie in each other, as in protobuf's own libraries.
+const MAX_GROUPS: usize = 100;
+
 /// A field's value as the wire has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wire<'a> {
@@ -78,6 +81,7 @@ impl<'a> Fields<'a> {
         let mut open = vec![number];
         while let Some(&last) = open.last() {
             match self.tag()? {
+                (_, 3) if open.len() >= MAX_GROUPS => return Err(Malformed),
                 (number, 3) => open.push(number),
                 (number, 4) if number == last => drop(open.pop()),
                 (_, 4) => return Err(Malformed),

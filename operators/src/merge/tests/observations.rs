@@ -87,7 +87,7 @@ fn example_10_no_trace_id_is_made_up() {
 }
 
 #[test]
-fn vector_25_update_over_a_stored_create() {
+fn update_over_a_stored_create() {
     let output = |text| ObservationBody {
         output: some(text),
         ..ObservationBody::default()
@@ -98,11 +98,11 @@ fn vector_25_update_over_a_stored_create() {
         ..output("B")
     };
     let row = observation_row(Some(&stored), &[update(Generation, 2, 1, body)]);
-    assert_eq!((&*row.name, row.output), ("n", some("B")));
+    assert_eq!((&*row.name, row.output), ("n", some("B")), "I-25");
 }
 
 #[test]
-fn vector_16_26_creates_before_updates_of_the_same_time() {
+fn creates_before_updates_of_the_same_time() {
     let first = ObservationBody {
         output: some("update"),
         ..ObservationBody::default()
@@ -120,7 +120,7 @@ fn vector_16_26_creates_before_updates_of_the_same_time() {
     assert_eq!(
         (row.output, row.input, row.provided_model_name),
         (some("update"), some("in"), some("m")),
-        "vector 26"
+        "I-26"
     );
     let mut patches = [
         update(Span, 3, 0, <_>::default()),
@@ -129,11 +129,11 @@ fn vector_16_26_creates_before_updates_of_the_same_time() {
     ];
     patches.sort();
     let order: Vec<u32> = patches.iter().map(|patch| patch.origin.index).collect();
-    assert_eq!(order, [2, 1, 0], "vector 16");
+    assert_eq!(order, [2, 1, 0], "I-16");
 }
 
 #[test]
-fn vectors_28_35_47_48_49_maps_and_model() {
+fn maps_and_model() {
     let used = |list: &[(&str, u64)]| {
         list.iter()
             .map(|(name, units)| ((*name).into(), *units))
@@ -155,18 +155,14 @@ fn vectors_28_35_47_48_49_maps_and_model() {
         None,
         &[create(EventType, 1, 0, first), update(Generation, 2, 1, second)],
     );
-    assert_eq!(
-        row.model_parameters,
-        some(r#"{"someKey":["user-1","user-2"]}"#),
-        "vector 28"
-    );
+    assert_eq!(row.model_parameters, some(r#"{"someKey":["user-1","user-2"]}"#), "I-28");
     assert_eq!(
         row.provided_usage_details,
         used(&[("output", 9)]),
-        "vector 35: the whole map is replaced"
+        "I-35: the whole map is replaced"
     );
-    assert_eq!(row.provided_cost_details, [("output".into(), one)], "vectors 47 and 48");
-    assert_eq!(row.provided_model_name, some("m"), "vector 49");
+    assert_eq!(row.provided_cost_details, [("output".into(), one)], "I-47, I-48");
+    assert_eq!(row.provided_model_name, some("m"), "I-49");
 }
 
 #[test]

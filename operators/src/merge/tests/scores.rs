@@ -36,7 +36,7 @@ fn text(text: &str) -> ScoreValue {
 }
 
 #[test]
-fn example_11_and_vector_12_update() {
+fn example_11_update() {
     let first = ScoreBody {
         comment: val("x"),
         metadata: meta(r#"{"a":1}"#),
@@ -53,8 +53,12 @@ fn example_11_and_vector_12_update() {
         (row.value, row.string_value, &*row.data_type),
         (0.0, some("cat"), "CATEGORICAL")
     );
-    assert_eq!((row.comment, row.metadata), (None, pairs(&[("a", "1"), ("b", "2")])));
-    assert_eq!((row.trace_id, row.timestamp), (some("t"), Millis(1000)));
+    assert_eq!(
+        (row.comment, row.metadata),
+        (None, pairs(&[("a", "1"), ("b", "2")])),
+        "I-12"
+    );
+    assert_eq!((row.trace_id, row.timestamp), (some("t"), Millis(1000)), "I-18");
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn rule_s4_values_by_type() {
 }
 
 #[test]
-fn vectors_29_30_and_rule_s6() {
+fn rule_s6() {
     let with_config = ScoreBody {
         config_id: val("c"),
         queue_id: val("q"),
@@ -124,7 +128,7 @@ fn vectors_29_30_and_rule_s6() {
     assert_eq!(
         (stored.value, stored.config_id.clone(), stored.queue_id.clone()),
         (100.5, some("c"), some("q")),
-        "vector 29"
+        "I-29"
     );
     let wrong = ScoreBody {
         data_type: Some(ScoreType::Boolean),
@@ -132,8 +136,8 @@ fn vectors_29_30_and_rule_s6() {
         ..body(ScoreValue::Number(3.0))
     };
     let one = row(None, &[score(2, 1, wrong.clone()), score(1, 0, with_config)]).unwrap();
-    // Vector 30 also rejects by the config, which is not known here; what contradicts itself makes no row.
-    assert_eq!((&*one.name, one.timestamp), ("n", Millis(1000)));
+    // The reference also rejects by the config, which is not known here; what contradicts itself makes no row.
+    assert_eq!((&*one.name, one.timestamp), ("n", Millis(1000)), "I-30");
     // The reference's job fails for good: D-29.
     assert_eq!(row(None, &[score(2, 1, wrong.clone())]), None);
     let again = row(

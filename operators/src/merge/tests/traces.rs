@@ -18,7 +18,7 @@ fn old() -> TraceRow {
 }
 
 #[test]
-fn example_1_and_vectors_20_22_simple_trace() {
+fn example_1_simple_trace() {
     let row = trace_row(
         None,
         &[trace(
@@ -39,7 +39,7 @@ fn example_1_and_vectors_20_22_simple_trace() {
     );
     assert_eq!((&*row.name, row.public, row.bookmarked), ("a", true, false));
     assert_eq!((row.user_id, row.session_id), (some("u"), some("s")));
-    assert_eq!(row.tags, texts(&["a", "b"]));
+    assert_eq!(row.tags, texts(&["a", "b"]), "I-20");
     assert_eq!((row.input, row.output), (some(r#"{"b":1}"#), some("x")));
     assert_eq!(
         row.metadata,
@@ -56,13 +56,13 @@ fn example_1_and_vectors_20_22_simple_trace() {
         ..TraceBody::default()
     };
     let row = trace_row(None, &[trace(1, 0, body)]);
-    assert_eq!((row.timestamp, row.tags.len()), (Millis(42), 0), "vector 22");
+    assert_eq!((row.timestamp, row.tags.len()), (Millis(42), 0), "I-22");
     assert!(row.user_id.is_none() && row.release.is_none() && row.version.is_none() && row.session_id.is_none());
     assert!(!row.public && !row.bookmarked);
 }
 
 #[test]
-fn example_2_and_vector_21_null_and_absent() {
+fn example_2_null_and_absent() {
     let first = TraceBody {
         public: Some(true),
         name: val("a"),
@@ -88,7 +88,7 @@ fn example_2_and_vector_21_null_and_absent() {
         ..TraceBody::default()
     };
     let row = trace_row(Some(&row), &[trace(3, 2, third)]);
-    assert_eq!((&*row.name, row.public), ("b", false), "vector 21");
+    assert_eq!((&*row.name, row.public), ("b", false), "I-21");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn example_4_falsy_values_are_values() {
 }
 
 #[test]
-fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
+fn example_5_6_metadata_and_a_stored_row() {
     let with = |at, raw| {
         trace(
             at,
@@ -139,7 +139,7 @@ fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
     };
     for (vector, raws, expected) in [
         (
-            "5",
+            "example 5",
             &[
                 r#"{"a":{"x":1,"arr":[1,2,3]},"k":"v"}"#,
                 r#"{"a":{"y":2,"arr":[9]},"k":null}"#,
@@ -147,25 +147,25 @@ fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
             &[("a", r#"{"x":1,"arr":[9,2,3],"y":2}"#), ("k", "null")][..],
         ),
         (
-            "11",
+            "I-11",
             &[r#"{"step":1,"status":"started"}"#, r#"{"step":2,"error":""}"#],
             &[("step", "2"), ("status", "started"), ("error", "")],
         ),
         (
-            "19",
+            "I-19",
             &[r#"{"key1":"1","key2":"2"}"#, r#"{"key2":"2'","key3":"3"}"#],
             &[("key1", "1"), ("key2", "2'"), ("key3", "3")],
         ),
-        ("19b", &["null", "null"], &[]),
-        ("27a", &[r#"{"a":"1"}"#, "null"], &[("a", "1")]),
-        ("27b", &["null", r#"{"b":"1"}"#], &[("b", "1")]),
+        ("I-19.b", &["null", "null"], &[]),
+        ("I-27.a", &[r#"{"a":"1"}"#, "null"], &[("a", "1")]),
+        ("I-27.b", &["null", r#"{"b":"1"}"#], &[("b", "1")]),
         (
-            "27c",
+            "I-27.c",
             &[r#"{"foo":{"bar":"baz"}}"#, r#"{"hello":"world"}"#],
             &[("foo", r#"{"bar":"baz"}"#), ("hello", "world")],
         ),
         (
-            "10",
+            "I-10",
             &[r#"{"s":"1983516295378495150","n":1983516295378495150,"i":5,"f":5.50}"#],
             &[
                 ("s", "1983516295378495150"),
@@ -177,7 +177,7 @@ fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
         ("D-17", &["true"], &[("metadata", "true")]),
     ] {
         let patches: Vec<_> = raws.iter().zip(1..).map(|(raw, at)| with(at, raw)).collect();
-        assert_eq!(trace_row(None, &patches).metadata, pairs(expected), "vector {vector}");
+        assert_eq!(trace_row(None, &patches).metadata, pairs(expected), "{vector}");
         // One after the other over the stored row, whose values are texts: the same.
         let mut row = None;
         for patch in &patches {
@@ -187,8 +187,8 @@ fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
         let mut expected = pairs(expected);
         metadata.sort();
         expected.sort();
-        if vector != "5" {
-            assert_eq!(metadata, expected, "vector {vector}, stored in between");
+        if vector != "example 5" {
+            assert_eq!(metadata, expected, "{vector}, stored in between");
         }
     }
     let body = TraceBody {
@@ -223,12 +223,12 @@ fn example_5_6_and_vectors_11_19_23_27_metadata_and_a_stored_row() {
     assert_eq!(
         (row.tags.len(), row.user_id, row.release),
         (4, some("new"), some("r0")),
-        "vector 23"
+        "I-23"
     );
 }
 
 #[test]
-fn vectors_18_24_order_and_immutable_columns() {
+fn order_and_immutable_columns() {
     let by = |at, index, user, environment| {
         let body = TraceBody {
             user_id: val(user),
@@ -238,8 +238,8 @@ fn vectors_18_24_order_and_immutable_columns() {
         trace(at, index, body)
     };
     let row = trace_row(None, &[by(5, 0, "newer", "b"), by(4, 1, "older", "a")]);
-    assert_eq!(row.user_id, some("newer"), "vector 24");
-    assert_eq!((&*row.environment, row.timestamp), ("a", Millis(4000)), "vector 18");
+    assert_eq!(row.user_id, some("newer"), "I-24");
+    assert_eq!((&*row.environment, row.timestamp), ("a", Millis(4000)), "I-18");
 }
 
 fn ranked(rank: Rank, at: i64, index: u32, body: TraceBody) -> super::super::Patch {

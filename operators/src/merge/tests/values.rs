@@ -1,4 +1,4 @@
-//! Tools (vector 55), and metadata where it is deep or wide.
+//! Tools, and metadata where it is deep or wide.
 
 use tracemill_model::ingest::*;
 
@@ -6,7 +6,7 @@ use super::super::tools;
 use super::build::*;
 
 #[test]
-fn vector_55_tool_definitions() {
+fn tool_definitions() {
     let input = r#"{"tools":[
         {"type":"function","function":{"name":"a","description":"d","parameters":{"type": "object","n":1.0}}},
         {"name":"b","inputSchema":{}},
@@ -23,7 +23,7 @@ fn vector_55_tool_definitions() {
         ("c", r#"{"description":"e","parameters":""}"#),
         ("f", r#"{"description":"","parameters":""}"#),
     ]);
-    assert_eq!(tools::definitions(input), expected);
+    assert_eq!(tools::definitions(input), expected, "I-55");
     for wrong in [
         "",
         "tools",
@@ -33,18 +33,18 @@ fn vector_55_tool_definitions() {
         r#"{"tools":[[]]}"#,
         r#"["tool"]"#,
     ] {
-        assert_eq!(tools::definitions(wrong), [], "{wrong}");
+        assert_eq!(tools::definitions(wrong), [], "I-55: {wrong}");
     }
 }
 
 #[test]
-fn vector_55_tool_calls() {
+fn tool_calls() {
     let openai = r#"{"choices":[{"message":{"tool_calls":[
         {"id":"1","type":"function","index":0,"function":{"name":"a","arguments":"{\"x\":1}"}},
         {"id":"2","type":"function","index":1,"function":{"name":"b","arguments":"{}"}},
         {"id":"1","function":{"name":"a"}}]}}]}"#;
     let (calls, names) = tools::calls(openai);
-    assert_eq!(names, texts(&["a", "b"]));
+    assert_eq!(names, texts(&["a", "b"]), "I-55");
     assert_eq!(
         &*calls[0],
         r#"{"id":"1","arguments":"{\"x\":1}","type":"function","index":0}"#
@@ -52,7 +52,7 @@ fn vector_55_tool_calls() {
     let vercel =
         r#"{"tool_calls":[{"toolCallId":"1","toolName":"a","args":{"x":2}},{"toolName":"a"},{"toolName":"a"}]}"#;
     let (calls, names) = tools::calls(vercel);
-    assert_eq!(names, texts(&["a", "a"]));
+    assert_eq!(names, texts(&["a", "a"]), "I-55");
     assert_eq!(&*calls[0], r#"{"id":"1","arguments":"{\"x\":2}","type":"","index":0}"#);
     assert_eq!(&*calls[1], r#"{"id":"","arguments":"{}","type":"","index":0}"#);
     let anthropic = r#"[{"content":[{"type":"text"},{"type":"tool_use","id":"u","name":"a","input":{"y":1}}]}]"#;

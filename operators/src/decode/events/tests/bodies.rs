@@ -11,7 +11,7 @@ fn value(text: &str) -> Field<Text> {
 }
 
 #[test]
-fn vector_2_traces() {
+fn traces() {
     let body = trace(
         r#"{"id":"t","timestamp":"2026-02-25T12:15:00.9999999Z","name":"n","userId":null,"input":["a",{"b":"\ud83d\ude00"}],
             "output":{"x":1.0},"public":true,"tags":["b","a","b"],"sessionId":"s","externalId":"x","unknown":{"y":[]}}"#,
@@ -21,7 +21,7 @@ fn vector_2_traces() {
         (body.name, body.user_id, body.release),
         (value("n"), Field::Null, Field::Absent)
     );
-    assert_eq!(body.input.as_deref(), Some(r#"["a",{"b":"\ud83d\ude00"}]"#));
+    assert_eq!(body.input.as_deref(), Some(r#"["a",{"b":"\ud83d\ude00"}]"#), "I-2");
     // Defect D-21: as it was written.
     assert_eq!(body.output.as_deref(), Some(r#"{"x":1.0}"#));
     assert_eq!(body.tags, ["b".into(), "a".into(), "b".into()] as [Text; 3]);
@@ -32,7 +32,11 @@ fn vector_2_traces() {
     let empty = trace("{}");
     // Defect D-9: the envelope's id.
     assert_eq!(&*empty.id, "e");
-    assert_eq!((empty.input, empty.metadata.len(), empty.public), (None, 0, None));
+    assert_eq!(
+        (empty.input, empty.metadata.len(), empty.public),
+        (None, 0, None),
+        "I-2"
+    );
     assert_eq!(
         trace(r#"{"id":null,"public":null,"tags":null,"metadata":null}"#),
         trace("{}")
@@ -40,12 +44,13 @@ fn vector_2_traces() {
 }
 
 #[test]
-fn vector_3_types() {
+fn types() {
     for ty in ObservationType::ALL {
         let name = format!("{}-create", ty.lower());
         assert_eq!(
             read(&name, r#"{"id":"o"}"#).unwrap().kind,
-            EventKind::ObservationCreate(ty)
+            EventKind::ObservationCreate(ty),
+            "I-3"
         );
     }
     for (name, ty) in [
@@ -68,21 +73,25 @@ fn vector_3_types() {
 }
 
 #[test]
-fn vectors_4_and_5_ids() {
+fn ids() {
     for part in "& $ @ = ; / + space , ? { } ^ % ` ] > [ ~ < # | ü 😀"
         .split(' ')
         .chain([r#"\""#, r"\\", " "])
     {
         let text = format!(r#"{{"id":"a{part}b"}}"#);
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(expected["id"].as_str(), Some(&*trace(&text).id));
-        assert_eq!(expected["id"].as_str(), Some(&*observation("span-create", &text).id));
+        assert_eq!(expected["id"].as_str(), Some(&*trace(&text).id), "I-4");
+        assert_eq!(
+            expected["id"].as_str(),
+            Some(&*observation("span-create", &text).id),
+            "I-4"
+        );
     }
     let envelope = r#"{"id":"a\rb","type":"trace-create","timestamp":"2026-02-25T12:15:00Z","body":{}}"#;
     let batch = take(&[envelope.to_owned()]);
     assert_eq!(
-        batch.rejected[0].reason,
-        "id: must not contain carriage return characters"
+        batch.rejected[0].reason, "id: must not contain carriage return characters",
+        "I-5"
     );
     assert_eq!(
         reason("span-create", r#"{"id":"\u000d"}"#),
@@ -104,17 +113,18 @@ fn vectors_4_and_5_ids() {
 }
 
 #[test]
-fn vector_6_names_of_traces() {
+fn names_of_traces() {
     let named = |count: usize| format!(r#"{{"name":"{}"}}"#, "é".repeat(count));
     assert!(read("trace-create", &named(1000)).is_ok());
     assert_eq!(
         reason("trace-create", &named(1500)),
-        "body.name: must have at most 1000 characters"
+        "body.name: must have at most 1000 characters",
+        "I-6"
     );
 }
 
 #[test]
-fn vector_8_environments() {
+fn environments() {
     for (sent, expected) in [
         ("Production", "production"),
         ("a-b_9", "a-b_9"),
@@ -136,13 +146,16 @@ fn vector_8_environments() {
         r#""é""#,
     ] {
         let body = format!(r#"{{"id":"o","environment":{wrong}}}"#);
-        assert!(reason("trace-create", &body).starts_with("environment: "), "{wrong}");
-        assert!(read("span-create", &body).is_err(), "{wrong}");
+        assert!(
+            reason("trace-create", &body).starts_with("environment: "),
+            "I-8: {wrong}"
+        );
+        assert!(read("span-create", &body).is_err(), "I-8: {wrong}");
     }
 }
 
 #[test]
-fn vectors_10_and_11_metadata() {
+fn metadata() {
     let text = |text: &str| MetadataValue::Text(text.into());
     let json = |text: &str| MetadataValue::Json(text.into());
     let sent = r#"{"id":"o","metadata":{"s":"v","n":"1983516295378495150","i":5,"f":5.5,"error":"","big":1983516295378495150}}"#;
@@ -155,8 +168,8 @@ fn vectors_10_and_11_metadata() {
         // Defect D-21: no digit is lost.
         ("big".into(), json("1983516295378495150")),
     ];
-    assert_eq!(trace(sent).metadata, expected);
-    assert_eq!(observation("span-create", sent).metadata, expected);
+    assert_eq!(trace(sent).metadata, expected, "I-10, I-11");
+    assert_eq!(observation("span-create", sent).metadata, expected, "I-10, I-11");
     // Defect D-17: false and 0 are values.
     for (sent, expected) in [
         ("false", json("false")),
@@ -247,7 +260,6 @@ fn observations_that_are_not_valid() {
 
 #[test]
 fn model_parameters_as_text() {
-    // The form of vector 28.
     for (sent, expected) in [
         (
             r#"{"someKey":["user-1", "user-2"]}"#,
@@ -261,7 +273,7 @@ fn model_parameters_as_text() {
         ("null", None),
     ] {
         let body = observation("agent-create", &format!(r#"{{"id":"o","modelParameters":{sent}}}"#));
-        assert_eq!(body.model_parameters.as_deref(), expected);
+        assert_eq!(body.model_parameters.as_deref(), expected, "I-28");
     }
 }
 
@@ -320,11 +332,12 @@ fn scores_of_every_type() {
         assert_eq!(&*read.name, if is_correction { "output" } else { "n" });
         assert_eq!(read.source, ScoreSource::Api);
     }
-    // Vector 12: null clears, absent keeps.
+    // Null clears, absent keeps.
     let read = score(r#"{"name":"n","traceId":"t","value":1,"comment":null,"source":"EVAL","observationId":"o"}"#);
     assert_eq!(
         (read.comment, read.config_id, read.source),
-        (Field::Null, Field::Absent, ScoreSource::Eval)
+        (Field::Null, Field::Absent, ScoreSource::Eval),
+        "I-12"
     );
     assert_eq!(read.observation_id, value("o"));
 }

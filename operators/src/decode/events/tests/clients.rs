@@ -8,8 +8,8 @@ use super::{event, request};
 
 const PYTHON_2: &str = include_str!("../fixtures/python2.json");
 const JS_3: &str = include_str!("../fixtures/js3.json");
-const PYTHON_3_SCORES: &str = include_str!("../fixtures/python3-scores.json");
-const PYTHON_5_SCORES: &str = include_str!("../fixtures/python5-scores.json");
+const PYTHON_3_SCORES: &str = include_str!("../../../../../tests/fixtures/sdk/11-python3-scores-ingestion.json");
+const PYTHON_5_SCORES: &str = include_str!("../../../../../tests/fixtures/sdk/12-python5-scores.json");
 
 fn read(batch: &Batch<'_>) -> Vec<Event> {
     assert_eq!(batch.rejected, []);
@@ -119,7 +119,7 @@ fn scores_of_python_3_and_5_are_the_same() {
     )
     .unwrap();
     let array = read(&array);
-    assert_eq!((batched.len(), array.len()), (3, 3));
+    assert_eq!((batched.len(), array.len()), (4, 4));
     assert_eq!(body(&batched), body(&array));
     assert!(array.iter().all(|event| event.at > Millis(0)), "each has its own time");
 }

@@ -22,9 +22,9 @@ fn ids() -> impl FnMut() -> Text {
 }
 
 #[test]
-fn vector_1_an_empty_batch() {
+fn an_empty_batch() {
     let batch = take(&[]);
-    assert!(batch.successes.is_empty() && batch.rejected.is_empty());
+    assert!(batch.successes.is_empty() && batch.rejected.is_empty(), "I-1");
     assert_eq!(batch.raw_object(), None);
 }
 

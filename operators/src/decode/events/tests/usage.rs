@@ -14,37 +14,37 @@ fn provided(body: &str) -> (String, String) {
 }
 
 #[test]
-fn numbered_vectors() {
+fn numbered_usage() {
     for (number, body, expected) in [
-        (7, r#""usageDetails":{"key":0.1}"#, ""),
+        ("I-7", r#""usageDetails":{"key":0.1}"#, ""),
         (
-            33,
+            "I-33",
             r#""usage":{"input":100,"output":200,"total":100,"unit":"CHARACTERS"}"#,
             "input 100, output 200, total 100",
         ),
         (
-            34,
+            "I-34",
             r#""usage":{"input":1,"output":2,"unit":"IMAGES"}"#,
             "input 1, output 2, total 3",
         ),
-        (34, r#""usage":{"total":100}"#, "total 100"),
-        (34, r#""usage":null"#, ""),
-        (34, r#""usage":{}"#, ""),
-        (34, r#""usage":{"other":1}"#, ""),
+        ("I-34", r#""usage":{"total":100}"#, "total 100"),
+        ("I-34", r#""usage":null"#, ""),
+        ("I-34", r#""usage":{}"#, ""),
+        ("I-34", r#""usage":{"other":1}"#, ""),
         (
-            35,
+            "I-35",
             r#""usage":{"input":1,"output":2,"total":3},"usageDetails":{"input":2,"output":3,"total":5,"cached":1}"#,
             "input 2, output 3, total 5, cached 1",
         ),
         // The totals 6 and 1 of these are sums over the merged map.
         (
-            36,
+            "I-36",
             r#""usage":{"input":1},"usageDetails":{"input":1,"cached":2,"reasoning":3}"#,
             "input 1, cached 2, reasoning 3",
         ),
-        (37, r#""usageDetails":{"input":1,"output":null}"#, "input 1"),
+        ("I-37", r#""usageDetails":{"input":1,"output":null}"#, "input 1"),
         (
-            38,
+            "I-38",
             r#""usageDetails":{"prompt_tokens":5,"completion_tokens":11,"total_tokens":16,
               "prompt_tokens_details":{"cached_tokens":2,"audio_tokens":3},
               "completion_tokens_details":{"text_tokens":3,"audio_tokens":4,"reasoning_tokens":4}}"#,
@@ -52,52 +52,52 @@ fn numbered_vectors() {
              output_audio_tokens 4, output_reasoning_tokens 4",
         ),
         (
-            38,
+            "I-38",
             r#""usageDetails":{"input_tokens":5,"output_tokens":11,"total_tokens":16,
               "input_tokens_details":{"cached_tokens":2,"audio_tokens":null},
               "output_tokens_details":{"text_tokens":3,"audio_tokens":null,"reasoning_tokens":4}}"#,
             "input 3, output 4, total 16, input_cached_tokens 2, output_text_tokens 3, output_reasoning_tokens 4",
         ),
-        (41, r#""usage":{"input":4,"output":-7,"total":-3}"#, "input 4"),
+        ("I-41", r#""usage":{"input":4,"output":-7,"total":-3}"#, "input 4"),
         (
-            51,
+            "I-51",
             r#""usageDetails":{"input":"100","output":"200","bad":"x"}"#,
             "input 100, output 200",
         ),
     ] {
-        assert_eq!(provided(body).0, expected, "vector {number}: {body}");
+        assert_eq!(provided(body).0, expected, "{number}: {body}");
     }
 }
 
 #[test]
-fn numbered_vectors_of_cost() {
+fn numbered_costs() {
     for (number, body, expected) in [
-        (37, r#""costDetails":{"input":123,"output":null}"#, "input 123"),
+        ("I-37", r#""costDetails":{"input":123,"output":null}"#, "input 123"),
         (
-            43,
+            "I-43",
             r#""usage":{"inputCost":0.0006425,"outputCost":0.0007695,"totalCost":0.001412}"#,
             "input 0.0006425, output 0.0007695, total 0.001412",
         ),
         (
-            45,
+            "I-45",
             r#""usage":{"inputCost":2,"outputCost":3,"totalCost":5}"#,
             "input 2, output 3, total 5",
         ),
         (
-            45,
+            "I-45",
             r#""usage":{"totalCost":2},"costDetails":{"total":3,"cached":1}"#,
             "total 3, cached 1",
         ),
         (
-            47,
+            "I-47",
             r#""usage":{"inputCost":0,"outputCost":0,"totalCost":0}"#,
             "input 0, output 0, total 0",
         ),
-        (47, r#""usage":{"outputCost":1}"#, "output 1"),
-        (48, r#""usage":{"input":1}"#, ""),
-        (50, r#""level":"ERROR","model":"m""#, ""),
+        ("I-47", r#""usage":{"outputCost":1}"#, "output 1"),
+        ("I-48", r#""usage":{"input":1}"#, ""),
+        ("I-50", r#""level":"ERROR","model":"m""#, ""),
     ] {
-        assert_eq!(provided(body).1, expected, "vector {number}: {body}");
+        assert_eq!(provided(body).1, expected, "{number}: {body}");
     }
 }
 

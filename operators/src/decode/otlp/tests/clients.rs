@@ -3,24 +3,25 @@
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
-use tracemill_model::ingest::{Field, Rank};
+use tracemill_model::ingest::{Encoding, Field, Rank};
 
+use super::super::decompress;
 use super::*;
 
-fn file(name: &str) -> Option<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/sdk");
-    std::fs::read(folder.join(name)).ok()
+fn file(name: &str) -> Vec<u8> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/sdk");
+    std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The events of a captured request; `None` where the captures are not at hand.
-fn captured(name: &str, form: RawForm, sdk: (&str, &str)) -> Option<Decoded> {
+/// The events of a captured request.
+fn captured(name: &str, form: RawForm, sdk: (&str, &str)) -> Decoded {
     let sdk = Sdk {
         name: Some(text(sdk.0)),
         version: Some(text(sdk.1)),
     };
-    let decoded = object(&file(name)?, form, RECEIVED, &sdk).unwrap();
+    let decoded = object(&file(name), form, RECEIVED, &sdk).unwrap();
     assert_eq!(decoded.rejected, []);
-    Some(decoded)
+    decoded
 }
 
 fn time(value: &Json) -> Option<Millis> {
@@ -125,7 +126,7 @@ fn same_trace(ours: &TraceBody, theirs: &Json, decodes: bool) {
 }
 
 fn same(name: &str, decoded: &Decoded, decodes: bool) {
-    let expected: Json = serde_json::from_slice(&file(&format!("expected/{name}.expected.json")).unwrap()).unwrap();
+    let expected: Json = serde_json::from_slice(&file(&format!("expected/{name}.expected.json"))).unwrap();
     let theirs = expected["observations_after_schema"].as_array().unwrap();
     let ours = observations(decoded);
     assert_eq!(ours.len(), theirs.len());
@@ -153,30 +154,29 @@ fn same(name: &str, decoded: &Decoded, decodes: bool) {
 
 #[test]
 fn python_5() {
-    let Some(decoded) = captured("01-python5-otlp.pb", RawForm::OtlpProtobuf, ("python", "5.0.4")) else {
-        return;
-    };
+    let decoded = captured("01-python5-otlp.pb", RawForm::OtlpProtobuf, ("python", "5.0.4"));
     same("01-python5-otlp", &decoded, true);
     let json = captured("01-python5-otlp.decoded.json", RawForm::OtlpJson, ("python", "5.0.4"));
-    assert_eq!(json, Some(decoded));
+    assert_eq!(json, decoded);
+    let (sent, plain) = (file("01-python5-otlp.pb.gz"), file("01-python5-otlp.pb"));
+    assert!(
+        decompress(Encoding::Gzip, &sent, 1 << 20).unwrap() == plain,
+        "as it was sent"
+    );
 }
 
 #[test]
 fn javascript_5() {
-    let Some(decoded) = captured("04-js5-otlp.json", RawForm::OtlpJson, ("javascript", "5.11.1")) else {
-        return;
-    };
+    let decoded = captured("04-js5-otlp.json", RawForm::OtlpJson, ("javascript", "5.11.1"));
     same("04-js5-otlp", &decoded, false);
 }
 
 #[test]
 fn python_3() {
-    let Some(decoded) = captured("03-python3-otlp.pb", RawForm::OtlpProtobuf, ("python", "3.15.0")) else {
-        return;
-    };
+    let decoded = captured("03-python3-otlp.pb", RawForm::OtlpProtobuf, ("python", "3.15.0"));
     assert_eq!(
         captured("03-python3-otlp.decoded.json", RawForm::OtlpJson, ("python", "3.15.0")),
-        Some(decoded.clone())
+        decoded
     );
     let whole: Vec<_> = traces(&decoded)
         .into_iter()
@@ -197,13 +197,11 @@ fn python_3() {
 
 #[test]
 fn vercel_ai_5() {
-    let Some(decoded) = captured(
+    let decoded = captured(
         "06-vercel-ai5-js5-otlp.json",
         RawForm::OtlpJson,
         ("javascript", "5.11.1"),
-    ) else {
-        return;
-    };
+    );
     let bodies = observations(&decoded);
     let first = &bodies[0];
     assert_eq!(

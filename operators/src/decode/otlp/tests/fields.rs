@@ -21,84 +21,90 @@ fn types() {
     let ty = |value: &str| json!({"langfuse.observation.type": value, "model": "m", "openinference.span.kind": "LLM"});
     let table = [
         (
-            15,
+            "O-15",
             json!({"operation.name": "ai.embed.doEmbed generate", "ai.model.id": "m"}),
             "embedding",
         ),
-        (17, kind("CHAIN"), "chain"),
-        (17, kind("RETRIEVER"), "retriever"),
-        (17, kind("LLM"), "generation"),
-        (17, kind("EMBEDDING"), "embedding"),
-        (17, kind("AGENT"), "agent"),
-        (17, kind("TOOL"), "tool"),
-        (17, kind("GUARDRAIL"), "guardrail"),
-        (17, kind("EVALUATOR"), "evaluator"),
-        (17, kind(""), "span"),
-        (17, kind("UnknownKind"), "span"),
-        (18, op("chat"), "generation"),
-        (18, op("completion"), "generation"),
-        (18, op("generate_content"), "generation"),
-        (18, op("generate"), "generation"),
-        (18, op("embeddings"), "embedding"),
-        (18, op("invoke_agent"), "agent"),
-        (18, op("create_agent"), "agent"),
-        (18, op("execute_tool"), "tool"),
+        ("O-17", kind("CHAIN"), "chain"),
+        ("O-17", kind("RETRIEVER"), "retriever"),
+        ("O-17", kind("LLM"), "generation"),
+        ("O-17", kind("EMBEDDING"), "embedding"),
+        ("O-17", kind("AGENT"), "agent"),
+        ("O-17", kind("TOOL"), "tool"),
+        ("O-17", kind("GUARDRAIL"), "guardrail"),
+        ("O-17", kind("EVALUATOR"), "evaluator"),
+        ("O-17", kind(""), "span"),
+        ("O-17", kind("UnknownKind"), "span"),
+        ("O-18", op("chat"), "generation"),
+        ("O-18", op("completion"), "generation"),
+        ("O-18", op("generate_content"), "generation"),
+        ("O-18", op("generate"), "generation"),
+        ("O-18", op("embeddings"), "embedding"),
+        ("O-18", op("invoke_agent"), "agent"),
+        ("O-18", op("create_agent"), "agent"),
+        ("O-18", op("execute_tool"), "tool"),
         // A name that every prototype has stops the reference.
-        (18, op("constructor"), "span"),
-        (18, op("__proto__"), "span"),
-        (19, ai("ai.generateText.doGenerate"), "generation"),
-        (19, ai("ai.streamText.doStream x"), "generation"),
-        (19, ai("ai.generateObject.doGenerate"), "generation"),
-        (19, ai("ai.streamObject.doStream"), "generation"),
-        (19, ai("ai.generateObject"), "generation"),
-        (19, ai("ai.embed.doEmbed"), "embedding"),
-        (19, ai("ai.embedMany.doEmbed"), "embedding"),
-        (19, ai("ai.toolCall"), "tool"),
+        ("O-18", op("constructor"), "span"),
+        ("O-18", op("__proto__"), "span"),
+        ("O-19", ai("ai.generateText.doGenerate"), "generation"),
+        ("O-19", ai("ai.streamText.doStream x"), "generation"),
+        ("O-19", ai("ai.generateObject.doGenerate"), "generation"),
+        ("O-19", ai("ai.streamObject.doStream"), "generation"),
+        ("O-19", ai("ai.generateObject"), "generation"),
+        ("O-19", ai("ai.embed.doEmbed"), "embedding"),
+        ("O-19", ai("ai.embedMany.doEmbed"), "embedding"),
+        ("O-19", ai("ai.toolCall"), "tool"),
         (
-            22,
+            "O-22",
             json!({"openinference.span.kind": "TOOL", "gen_ai.operation.name": "chat", "model": "m"}),
             "tool",
         ),
         (
-            22,
+            "O-22",
             json!({"gen_ai.operation.name": "embeddings", "model": "m"}),
             "embedding",
         ),
-        (22, ty("span"), "span"),
+        ("O-22", ty("span"), "span"),
         (
-            24,
+            "O-24",
             json!({"model": "", "gen_ai.request.model": "", "llm.model_name": "", "gen_ai.tool.name": ""}),
             "span",
         ),
-        (56, json!({"langfuse.observation.type": "invalid_type"}), "span"),
-        (56, ty("agent"), "agent"),
-        (56, ty("evaluator"), "evaluator"),
-        (56, ty("tool"), "tool"),
-        (56, ty("retriever"), "retriever"),
-        (56, ty("embedding"), "embedding"),
-        (56, ty("guardrail"), "guardrail"),
-        (57, json!({"model": "m"}), "generation"),
-        (57, json!({"foo": "bar"}), "span"),
-        (58, json!({"ai.operationId": "ai.toolCall"}), "tool"),
+        ("O-56", json!({"langfuse.observation.type": "invalid_type"}), "span"),
+        ("O-56", ty("agent"), "agent"),
+        ("O-56", ty("evaluator"), "evaluator"),
+        ("O-56", ty("tool"), "tool"),
+        ("O-56", ty("retriever"), "retriever"),
+        ("O-56", ty("embedding"), "embedding"),
+        ("O-56", ty("guardrail"), "guardrail"),
+        ("O-57", json!({"model": "m"}), "generation"),
+        ("O-57", json!({"foo": "bar"}), "span"),
+        ("O-58", json!({"ai.operationId": "ai.toolCall"}), "tool"),
         (
-            58,
+            "O-58",
             json!({"operation.name": "ai.generateText", "gen_ai.response.model": "m"}),
             "generation",
         ),
-        (58, json!({"operation.name": "ai.generateText"}), "span"),
+        ("O-58", json!({"operation.name": "ai.generateText"}), "span"),
     ];
     for (vector, attributes, expected) in table {
-        assert_eq!(kind_of(attributes.clone()), expected, "vector {vector}: {attributes}");
+        assert_eq!(kind_of(attributes.clone()), expected, "{vector}: {attributes}");
     }
     for ty in ObservationType::ALL {
         assert_eq!(
             kind_of(json!({"langfuse.observation.type": ty.lower()})),
             ty.lower(),
-            "vector 77"
+            "O-77"
         );
     }
-    let agent = root(json!({"langfuse.observation.type": "agent", "model": "m"})).1;
-    assert_eq!(agent.model, Field::Value(text("m")), "vector 56");
+    for kind in ["agent", "evaluator", "tool", "retriever", "embedding", "guardrail"] {
+        assert_eq!(root(ty(kind)).1.model, Field::Value(text("m")), "O-56: {kind}");
+    }
+    let embedding = root(json!({"operation.name": "ai.embed.doEmbed generate-document-embedding", "ai.model.id": "m"}));
+    assert_eq!(embedding.2.kind.to_string(), "embedding-create", "O-15");
+    assert_eq!(embedding.1.model, Field::Value(text("m")), "O-15");
+    let plain = spans(json!([span(json!({"foo": "bar"}), json!({}))]));
+    assert_eq!(kinds(&plain), ["trace-create", "span-create"], "O-57");
 }
 
 #[test]
@@ -116,7 +122,7 @@ fn old_python_generations() {
         .kind
         .to_string()
     };
-    assert_eq!(made(json!("3.3.0")), "generation-create", "vector 59");
+    assert_eq!(made(json!("3.3.0")), "generation-create", "O-59");
     assert_eq!(made(json!("3.3.9")), "generation-create");
     assert_eq!(made(json!(null)), "generation-create");
     assert_eq!(made(json!("3.4.0")), "span-create");
@@ -129,11 +135,11 @@ fn names() {
         other => panic!("{other:?}"),
     };
     let tool = json!({"gen_ai.tool.name": "search", "gen_ai.tool.call.id": "c1", "logfire.msg": "running tool"});
-    assert_eq!(kind_of(tool.clone()), "tool", "vector 20");
-    assert_eq!(name(tool), "search", "vectors 20, 21");
+    assert_eq!(kind_of(tool.clone()), "tool", "O-20");
+    assert_eq!(name(tool), "search", "O-20, O-21");
     let (trace, observation, _) = root(json!({"logfire.msg": "agent run"}));
-    assert_eq!(trace.name, Field::Value(text("agent run")), "vector 21");
-    assert_eq!(observation.name, Field::Value(text("agent run")), "vector 21");
+    assert_eq!(trace.name, Field::Value(text("agent run")), "O-21");
+    assert_eq!(observation.name, Field::Value(text("agent run")), "O-21");
     assert_eq!(
         name(json!({"ai.operationId": "ai.x", "ai.telemetry.functionId": "f"})),
         "f:ai.x"
@@ -141,14 +147,14 @@ fn names() {
     // A number makes the observation invalid in the reference.
     assert_eq!(name(json!({"ai.toolCall.name": 7})), "7");
     let empty = only(&spans(json!([span(json!({}), json!({"name": ""}))])));
-    assert_eq!(empty.1.name, Field::Value(text("")), "vector 81");
+    assert_eq!(empty.1.name, Field::Value(text("")), "O-81");
 }
 
 #[test]
 fn models_prompts_and_levels() {
     for key in ["gen_ai.request.model", "ai.model.id", "llm.model_name", "model"] {
         let (_, body, _) = root(json!({key: "m", "openinference.span.kind": "LLM"}));
-        assert_eq!(body.model, Field::Value(text("m")), "vector 30: {key}");
+        assert_eq!(body.model, Field::Value(text("m")), "O-30: {key}");
     }
     let (_, body, _) = root(json!({
         "langfuse.observation.type": "generation", "langfuse.observation.level": "WARNING",
@@ -158,19 +164,19 @@ fn models_prompts_and_levels() {
     assert_eq!(
         (body.level, body.status_message.as_deref()),
         (Field::Value(Level::Warning), Some("slow")),
-        "vector 9"
+        "O-9"
     );
     assert_eq!(
         (body.prompt_name.as_deref(), body.prompt_version),
         (Some("p"), Some(1)),
-        "vector 9"
+        "O-9"
     );
     let (_, body, _) = root(json!({"model": "m", "langfuse.prompt.name": "q", "langfuse.prompt.version": "3"}));
     // A version that is a text makes the generation invalid in the reference.
     assert_eq!(
         (body.prompt_name.as_deref(), body.prompt_version),
         (Some("q"), Some(3)),
-        "vector 28"
+        "O-28"
     );
     let linked = json!({"model": "m", "ai.telemetry.metadata.langfusePrompt": r#"{"name":"pn","version":2}"#});
     let (_, body, _) = root(linked);
@@ -189,36 +195,40 @@ fn models_prompts_and_levels() {
         assert_eq!(body.status_message.as_deref(), Some("boom"));
     }
     let (_, body, _) = root(json!({"foo": 1}));
-    assert_eq!(body.level, Field::Value(Level::Default), "vector 76");
-    assert_eq!(body.environment.as_deref(), Some("default"), "vector 76");
+    assert_eq!(body.level, Field::Value(Level::Default), "O-76");
+    assert_eq!(body.environment.as_deref(), Some("default"), "O-76");
 }
 
 #[test]
 fn parameters() {
     let table = [
-        (5, json!({"langfuse.observation.model_parameters": r#"{"a":1}"#}), None),
         (
-            31,
+            "O-5",
+            json!({"langfuse.observation.model_parameters": r#"{"a":1}"#}),
+            None,
+        ),
+        (
+            "O-31",
             json!({"gen_ai.request.temperature": 1}),
             Some(json!({"temperature": 1})),
         ),
         (
-            31,
+            "O-31",
             json!({"gen_ai.request.max_tokens": 100}),
             Some(json!({"max_tokens": 100})),
         ),
         (
-            31,
+            "O-31",
             json!({"model_config": r#"{"max_tokens": 4096}"#}),
             Some(json!({"max_tokens": 4096})),
         ),
         (
-            31,
+            "O-31",
             json!({"llm.invocation_parameters": r#"{"max_tokens": 4096}"#}),
             Some(json!({"max_tokens": 4096})),
         ),
         (
-            0,
+            "also",
             json!({"langfuse.observation.model.parameters": r#"{"t":0.20,"s":["a"],"n":null,"b":true,"x":"y"}"#}),
             Some(json!({"t": 0.2, "s": r#"["a"]"#, "n": "null", "b": "true", "x": "y"})),
         ),
@@ -229,7 +239,7 @@ fn parameters() {
         let found = body
             .model_parameters
             .map(|text| serde_json::from_str::<Json>(&text).unwrap());
-        assert_eq!(found, expected, "vector {vector}: {attributes}");
+        assert_eq!(found, expected, "{vector}: {attributes}");
     }
     let (_, body, _) = scoped(
         "ai",
@@ -242,57 +252,57 @@ fn parameters() {
 #[test]
 fn usage_of_every_kind() {
     let details = |text: &str| json!({"langfuse.observation.usage_details": text});
-    let table: Vec<(u32, Json, Vec<(&str, u64)>)> = vec![
+    let table: Vec<(&str, Json, Vec<(&str, u64)>)> = vec![
         // At the mapping's end; the shape of the ingestion API applies only with `total_tokens`.
         (
-            4,
+            "O-4",
             details(r#"{"input_tokens":123,"output_tokens":456}"#),
             vec![("input_tokens", 123), ("output_tokens", 456)],
         ),
         (
-            63,
+            "O-63",
             details(r#"{"prompt_tokens":1957,"completion_tokens":80,"total_tokens":2037}"#),
             vec![("input", 1957), ("output", 80), ("total", 2037)],
         ),
         (
-            0,
+            "also",
             details(
                 r#"{"input_tokens":10,"output_tokens":5,"total_tokens":15,"input_tokens_details":{"cached":4,"x":null}}"#,
             ),
             vec![("input", 6), ("input_cached", 4), ("output", 5), ("total", 15)],
         ),
         (
-            0,
+            "also",
             details(r#"{"a":1.5,"b":-1,"c":"7abc","d":2.0,"e":null,"f":{}}"#),
             vec![("c", 7), ("d", 2)],
         ),
-        (0, details("[1]"), vec![]),
+        ("also", details("[1]"), vec![]),
         (
-            0,
+            "also",
             details(r#"{"input":18446744073709551615}"#),
             vec![("input", u64::MAX)],
         ),
-        (26, json!({"gen_ai.usage.input_tokens": "15"}), vec![("input", 15)]),
+        ("O-26", json!({"gen_ai.usage.input_tokens": "15"}), vec![("input", 15)]),
         (
-            32,
+            "O-32",
             json!({"llm.token_count.prompt": 1, "llm.token_count.completion": 2, "llm.token_count.total": 3}),
             vec![("input", 1), ("output", 2), ("total", 3)],
         ),
         (
-            32,
+            "O-32",
             json!({"gen_ai.usage.completion_tokens": 2, "gen_ai.usage.total_tokens": 3, "gen_ai.usage.custom_tokens": 4}),
             vec![("custom_tokens", 4), ("output", 2), ("total", 3)],
         ),
-        (33, json!({"gen_ai.usage.cost": 0.000_151}), vec![]),
-        (0, json!({"gen_ai.usage.input_tokens": "many"}), vec![]),
+        ("O-33", json!({"gen_ai.usage.cost": 0.000_151}), vec![]),
+        ("also", json!({"gen_ai.usage.input_tokens": "many"}), vec![]),
     ];
     for (vector, mut attributes, expected) in table {
         attributes["langfuse.observation.type"] = json!("generation");
         let (_, body, _) = root(attributes.clone());
-        assert_eq!(usage(&body), expected, "vector {vector}: {attributes}");
+        assert_eq!(usage(&body), expected, "{vector}: {attributes}");
     }
     let (_, body, _) = root(json!({"model": "m", "gen_ai.usage.cost": 0.000_151}));
-    assert_eq!(body.cost, [(text("total"), "0.000151".parse().unwrap())], "vector 33");
+    assert_eq!(body.cost, [(text("total"), "0.000151".parse().unwrap())], "O-33");
     let (_, body, _) = root(json!({
         "model": "m", "langfuse.observation.cost_details": r#"{"input": 0.001000000000000000001, "s": "1", "n": -1, "e": 2e-3}"#,
     }));
@@ -300,7 +310,7 @@ fn usage_of_every_kind() {
     assert_eq!(
         body.cost,
         costs.map(|(name, cost)| (text(name), cost.parse().unwrap())),
-        "vector 4, D-21"
+        "O-4, D-21"
     );
     let (_, body, _) = root(json!({
         "openinference.span.kind": "RETRIEVER", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 50,
@@ -308,15 +318,15 @@ fn usage_of_every_kind() {
     assert_eq!(
         (body.model.clone(), usage(&body)),
         (Field::Value(text("m")), vec![("input", 50)]),
-        "vector 23"
+        "O-23"
     );
 }
 
 #[test]
 fn usage_of_libraries() {
-    let table: Vec<(u32, &str, Json, Vec<(&str, u64)>)> = vec![
+    let table: Vec<(&str, &str, Json, Vec<(&str, u64)>)> = vec![
         (
-            38,
+            "O-38",
             "ai",
             json!({"ai.response.providerMetadata": r#"{"bedrock":{"usage":{"cacheReadInputTokens":4482,"cacheWriteInputTokens":50,"cacheCreationInputTokens":100}}}"#}),
             vec![
@@ -328,7 +338,7 @@ fn usage_of_libraries() {
             ],
         ),
         (
-            60,
+            "O-60",
             "ai",
             json!({
                 "gen_ai.usage.input_tokens": 18495, "gen_ai.usage.output_tokens": 445, "ai.usage.cachedInputTokens": "16399",
@@ -342,7 +352,7 @@ fn usage_of_libraries() {
             ],
         ),
         (
-            61,
+            "O-61",
             "ai",
             json!({
                 "gen_ai.usage.input_tokens": 5734, "gen_ai.usage.output_tokens": 178, "ai.usage.tokens": "10394",
@@ -358,19 +368,19 @@ fn usage_of_libraries() {
             ],
         ),
         (
-            61,
+            "O-61",
             "ai",
             json!({"gen_ai.usage.input_tokens": 100, "ai.response.providerMetadata": r#"{"bedrock":{"usage":{"cacheReadInputTokens":5000}}}"#}),
             vec![("input", 0), ("input_cache_read", 5000), ("output", 0)],
         ),
         (
-            0,
+            "also",
             "ai",
             json!({"gen_ai.usage.input_tokens": 3, "ai.response.providerMetadata": "{oops"}),
             vec![("input", 3)],
         ),
         (
-            0,
+            "also",
             "pydantic-ai",
             json!({"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 2, "gen_ai.usage.details.cache_read_input_tokens": 4, "gen_ai.usage.x": 1}),
             vec![("input", 9), ("input_cache_read", 4), ("output", 2)],
@@ -378,7 +388,7 @@ fn usage_of_libraries() {
     ];
     for (vector, scope, mut attributes, expected) in table {
         attributes["langfuse.observation.type"] = json!("generation");
-        assert_eq!(usage(&scoped(scope, attributes).1), expected, "vector {vector}");
+        assert_eq!(usage(&scoped(scope, attributes).1), expected, "{vector}");
     }
 }
 
@@ -390,17 +400,17 @@ fn completion_starts() {
     assert_eq!(
         of("2025-09-17T22:16:28.152000+02:00"),
         Some(Millis(1_758_140_188_152)),
-        "vector 25"
+        "O-25"
     );
     assert_eq!(
         of("2025-10-01T08:45:26.112648Z"),
         Some(Millis(1_759_308_326_112)),
-        "vector 25"
+        "O-25"
     );
     assert_eq!(
         of(r#""2025-10-01T08:45:26.112648Z""#),
         Some(Millis(1_759_308_326_112)),
-        "vector 25"
+        "O-25"
     );
     assert_eq!(of("soon"), None);
     assert_eq!(

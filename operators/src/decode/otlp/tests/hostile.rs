@@ -37,7 +37,11 @@ proptest! {
                 let place = place.index(bytes.len());
                 bytes[place] = *byte;
             }
-            read(&bytes, form);
+            // What the intake takes can be read, whatever is wrong within it.
+            if let Ok(counts) = count(&bytes, form) {
+                let decoded = object(&bytes, form, RECEIVED, &Sdk::default());
+                prop_assert!(decoded.is_ok_and(|decoded| decoded.events.len() + decoded.rejected.len() >= counts.spans));
+            }
         }
     }
 
@@ -111,8 +115,49 @@ fn deep_values() {
         );
         assert_eq!(decoded.rejected.len(), usize::from(open != "["), "{open}");
     }
-    let group = [vec![0x0b; 100_000], vec![0x0c; 100_000]].concat();
-    read(&group, RawForm::OtlpProtobuf);
+    for (depth, is_read) in [(100, true), (101, false), (100_000, false)] {
+        let group = [vec![0x0b; depth], vec![0x0c; depth]].concat();
+        assert_eq!(
+            count(&group, RawForm::OtlpProtobuf).is_ok(),
+            is_read,
+            "groups {depth} deep"
+        );
+    }
+    // The request is an object, and its array the first level below.
+    for (depth, is_taken) in [(512, true), (513, false), (1_000_000, false)] {
+        let body = format!(r#"{{"resourceSpans":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(
+            count(body.as_bytes(), RawForm::OtlpJson).is_ok(),
+            is_taken,
+            "{depth} deep"
+        );
+    }
+}
+
+/// A scope that is broken costs its name alone: its own spans arrive, and those of the other resources.
+#[test]
+fn a_broken_scope_harms_no_span() {
+    let good = protobuf(&json!({"service.name": "s"}), "scope-name", &json!({"input": "i"}));
+    let name = good
+        .windows(10)
+        .position(|window| window == b"scope-name")
+        .expect("the scope's name");
+    // The length of the name reaches beyond the scope's message.
+    let mut broken = good.clone();
+    broken[name - 1] = 0x7f;
+    assert_eq!(
+        count(&broken, RawForm::OtlpProtobuf).map(|counts| counts.spans),
+        Ok(1),
+        "the intake takes it"
+    );
+    let both = [broken, good].concat();
+    let decoded = object(&both, RawForm::OtlpProtobuf, RECEIVED, &Sdk::default()).unwrap();
+    assert_eq!((observations(&decoded).len(), decoded.rejected.len()), (2, 0));
+    let scopes: Vec<_> = observations(&decoded)
+        .iter()
+        .map(|body| tree(&body.metadata, "scope")["name"].clone())
+        .collect();
+    assert_eq!(scopes, [json!(""), json!("scope-name")]);
 }
 
 #[test]

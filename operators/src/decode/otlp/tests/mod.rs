@@ -1,7 +1,6 @@
 //! The numbered behaviours of the OpenTelemetry specification, the captured requests of real clients, and hostile input.
 //!
-//! Numbers 62 to 69 are HTTP or decide about the events table; 75, 78 and 80 are the events table's record. None of them is
-//! here. 74 (one merge per entity) is the dataflow's; its part here is that ids of both kinds are kept.
+//! Those of HTTP are tested in `web/tests`, those of whole rows in `operators/src/vectors`, those of the dataflow with it.
 
 #![allow(
     clippy::needless_pass_by_value,

@@ -262,37 +262,33 @@ fn ids_and_times() {
     assert_eq!(
         body.trace_id.as_deref(),
         Some("2cce18f7e8cd065a0b4e634eef728391"),
-        "vector 2"
+        "O-2"
     );
-    assert_eq!(&*body.id, "dfe387fea7ef3b02", "vector 2");
-    assert_eq!(
-        (body.parent_observation_id, decoded.events.len()),
-        (None, 2),
-        "vector 16"
-    );
+    assert_eq!(&*body.id, "dfe387fea7ef3b02", "O-2");
+    assert_eq!((body.parent_observation_id, decoded.events.len()), (None, 2), "O-16");
     let table = [
         (
-            3,
+            "O-3",
             json!({"low": 466_848_096, "high": 406_528_574}),
             "2025-04-30T15:28:50.686Z",
         ),
         (
-            3,
+            "O-3",
             json!({"low": 205_413_096, "high": 406_528_574}),
             "2025-04-30T15:28:50.424Z",
         ),
         (
-            51,
+            "O-51",
             json!({"low": 1_095_848_032, "high": 406_260_507}),
             "2025-04-17T07:39:52.317Z",
         ),
         (
-            51,
+            "O-51",
             json!({"low": -1_431_863_980, "high": 406_260_507, "unsigned": true}),
             "2025-04-17T07:39:54.084Z",
         ),
-        (51, json!("1744317592317227000"), "2025-04-10T20:39:52.317Z"),
-        (51, json!(1_744_317_592_317_999_999_i64), "2025-04-10T20:39:52.317Z"),
+        ("O-51", json!("1744317592317227000"), "2025-04-10T20:39:52.317Z"),
+        ("O-51", json!(1_744_317_592_317_999_999_i64), "2025-04-10T20:39:52.317Z"),
     ];
     for (vector, time, expected) in table {
         let times = json!({"startTimeUnixNano": time, "endTimeUnixNano": null});
@@ -302,7 +298,7 @@ fn ids_and_times() {
         assert_eq!(
             (body.start_time, body.end_time),
             (expected, expected),
-            "vector {vector}: {time}"
+            "{vector}: {time}"
         );
     }
     // 0/0 is the epoch in the reference: for us it is a time that was not sent.
@@ -311,7 +307,7 @@ fn ids_and_times() {
     assert_eq!(
         (body.start_time, body.end_time),
         (Some(RECEIVED), Some(RECEIVED)),
-        "vector 51"
+        "O-51"
     );
     let (_, body, _) = scoped("litellm", json!({"langfuse.trace.id": "mine"}));
     assert_eq!(body.trace_id.as_deref(), Some("mine"));
@@ -384,12 +380,25 @@ fn frames() {
             spans: 2
         })
     );
-    for (body, expected) in [
-        ("{}", Ok(Counts::default())),
-        ("null", Err(OtlpError::Json)),
-        ("{", Err(OtlpError::Json)),
+    let counts = |resource_spans, spans| Ok(Counts { resource_spans, spans });
+    for (number, body, expected) in [
+        ("O-64", "{}", counts(0, 0)),
+        (
+            "O-50",
+            r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{},{}]}]},{"scopeSpans":[{"spans":[{}]},{"spans":[]}]}]}"#,
+            counts(2, 3),
+        ),
+        (
+            "O-50",
+            r#"{"resourceSpans":[null,{},{"scopeSpans":null},{"scopeSpans":[null,{},{"spans":null},{"spans":7}]}]}"#,
+            counts(4, 0),
+        ),
+        ("O-50", r#"{"resourceSpans":{"scopeSpans":[]}}"#, counts(0, 0)),
+        // An error is an error here, not a count of -1.
+        ("O-50", "null", Err(OtlpError::Json)),
+        ("O-50", "{", Err(OtlpError::Json)),
     ] {
-        assert_eq!(count(body.as_bytes(), RawForm::OtlpJson), expected, "vector 64: {body}");
+        assert_eq!(count(body.as_bytes(), RawForm::OtlpJson), expected, "{number}: {body}");
     }
     let form = RawForm::Events;
     assert_eq!(count(&[], form), Err(OtlpError::Form { form }));

@@ -33,26 +33,26 @@ fn a_child_that_knows_and_its_root() {
     assert_eq!(
         kinds(&decoded),
         ["trace-create", "generation-create", "trace-create", "span-create"],
-        "vector 1"
+        "O-1"
     );
-    assert_eq!(ranks(&decoded), [Rank::Part, Rank::Whole], "vector 1");
+    assert_eq!(ranks(&decoded), [Rank::Part, Rank::Whole], "O-1");
     let found = traces(&decoded);
     let (_, part) = &found[0];
-    assert_eq!(value(&part.name), Some("test-trace"), "vector 6");
+    assert_eq!(value(&part.name), Some("test-trace"), "O-6");
     assert_eq!(
         (value(&part.user_id), value(&part.session_id)),
         (Some("u"), Some("s")),
-        "vector 6"
+        "O-6"
     );
     assert_eq!(
         (&part.tags, part.public, value(&part.version)),
         (&vec![text("tag2")], Some(true), Some("v1")),
-        "vector 6"
+        "O-6"
     );
     assert_eq!(
         (part.input.as_deref(), part.output.as_deref()),
         (Some("ti"), Some("to")),
-        "vector 6"
+        "O-6"
     );
     // The reference has null here, which would clear what others know.
     assert_eq!(part.release, Field::Absent, "D-15");
@@ -60,22 +60,22 @@ fn a_child_that_knows_and_its_root() {
     assert_eq!(
         (value(&whole.name), &whole.tags),
         (Some("root-span"), &vec![text("tag1")]),
-        "vector 8"
+        "O-8"
     );
     assert_eq!(event.at, Millis(1_744_317_592_317));
     assert_eq!(whole.timestamp, Some(event.at));
     for body in observations(&decoded) {
-        assert_eq!(body.environment.as_deref(), Some("production"), "vector 10");
+        assert_eq!(body.environment.as_deref(), Some("production"), "O-10");
         assert_eq!(
             tree(&body.metadata, "resourceAttributes"),
             json!({"langfuse.environment": "production"}),
-            "vector 10"
+            "O-10"
         );
         let scope = json!({"name": "langfuse-sdk", "version": "1.2", "attributes": {}});
-        assert_eq!(tree(&body.metadata, "scope"), scope, "vector 10");
+        assert_eq!(tree(&body.metadata, "scope"), scope, "O-10");
         assert!(body.is_complete);
     }
-    assert_eq!(whole.environment.as_deref(), Some("production"), "vector 10");
+    assert_eq!(whole.environment.as_deref(), Some("production"), "O-10");
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn as_root() {
         assert_eq!(
             (ranks(&decoded), value(&trace.name)),
             (vec![Rank::Whole], Some("the-span")),
-            "vector 11"
+            "O-11"
         );
-        assert_eq!(body.parent_observation_id.as_deref(), Some(PARENT), "vector 11");
+        assert_eq!(body.parent_observation_id.as_deref(), Some(PARENT), "O-11");
     }
 }
 
@@ -104,7 +104,7 @@ fn stubs() {
             vec!["span-create".to_owned(), "trace-create".to_owned()],
             vec![Rank::Stub]
         ),
-        "vector 52"
+        "O-52"
     );
     let (trace, _, _) = only(&decoded);
     let expected = TraceBody {
@@ -113,12 +113,12 @@ fn stubs() {
         environment: Some(text("default")),
         ..TraceBody::default()
     };
-    assert_eq!(trace, expected, "vector 52");
+    assert_eq!(trace, expected, "O-52");
     // Nothing is remembered from one request to the next: a trace may have a stub in each, and no stub beats what is known.
     assert_eq!(
         spans(json!([child(SPAN, json!({}))])),
         spans(json!([child(SPAN, json!({}))])),
-        "vectors 52, 53"
+        "O-52, O-53"
     );
 
     let earlier =
@@ -132,19 +132,15 @@ fn stubs() {
     assert_eq!(
         (observations(&decoded).len(), ranks(&decoded)),
         (3, vec![Rank::Stub]),
-        "vector 55"
+        "O-55"
     );
     // The reference takes the first span's time: the earliest is nearer to the trace's.
-    assert_eq!(
-        traces(&decoded)[0].1.timestamp,
-        Some(Millis(1_744_317_592_000)),
-        "vector 55"
-    );
+    assert_eq!(traces(&decoded)[0].1.timestamp, Some(Millis(1_744_317_592_000)), "O-55");
     let decoded = spans(json!([
         child("1111111111111111", json!({})),
         span(json!({}), json!({}))
     ]));
-    assert_eq!(ranks(&decoded), [Rank::Whole], "vector 55");
+    assert_eq!(ranks(&decoded), [Rank::Whole], "O-55");
 }
 
 /// A child may begin before its root, as clocks of several machines have it: the trace begins with the first of its spans,
@@ -176,36 +172,32 @@ fn stubs_with_what_metadata_tells() {
         child("2222222222222222", json!({}))
     ]));
     let found = traces(&decoded);
-    assert_eq!((found.len(), found[0].0.rank), (1, Rank::Stub), "vector 71");
+    assert_eq!((found.len(), found[0].0.rank), (1, Rank::Stub), "O-71, I-67");
     let (_, stub) = &found[0];
     assert_eq!(
         (value(&stub.session_id), value(&stub.user_id)),
         (Some("session-1"), Some("user-1")),
-        "vector 71"
+        "O-71"
     );
     assert_eq!(
         (stub.tags.clone(), stub.metadata.len()),
         (vec![text("a"), text("b")], 3),
-        "vector 71"
+        "O-71, I-67"
     );
     let thread = json!({"langfuse.metadata.thread_id": "thread-1"});
     let (stub, _, _) = only(&spans(json!([child(SPAN, thread)])));
-    assert_eq!(value(&stub.session_id), Some("thread-1"), "vector 72");
+    assert_eq!(value(&stub.session_id), Some("thread-1"), "O-72");
     assert_eq!(
         (entry(&stub.metadata, "thread_id"), stub.metadata.len()),
         (Some("thread-1"), 1),
-        "vector 72"
+        "O-72, I-67"
     );
     let decoded = spans(json!([child("1111111111111111", told), span(json!({}), json!({}))]));
-    assert_eq!(ranks(&decoded), [Rank::Whole], "vector 73");
-    let of_both_kinds = observations(&decoded)
-        .iter()
-        .all(|body| body.trace_id.as_deref() == Some(TRACE));
-    assert!(of_both_kinds, "vector 74");
+    assert_eq!(ranks(&decoded), [Rank::Whole], "O-73, I-67: none where a trace is sent");
     assert_eq!(
         decode(&request(json!({}), json!({}), json!([]))),
         Decoded::default(),
-        "vectors 70, 74"
+        "O-74: nothing to write"
     );
 }
 
@@ -219,20 +211,20 @@ fn updates() {
     assert_eq!(
         (ranks(&decoded), value(&trace.name), value(&trace.user_id)),
         (vec![Rank::Part], Some("n"), Some("u")),
-        "vector 53"
+        "O-53"
     );
     for domain in ["trace", "observation"] {
         let key = |name: &str| format!("langfuse.{domain}.metadata.langfuse_{name}");
         let told = json!({key("user_id"): "u", key("session_id"): "s", key("tags"): "tag1,tag2"});
         let decoded = spans(json!([child(SPAN, told)]));
         let (trace, _, _) = only(&decoded);
-        assert_eq!(ranks(&decoded), [Rank::Part], "vector 54");
+        assert_eq!(ranks(&decoded), [Rank::Part], "O-54");
         assert_eq!(
             (value(&trace.user_id), value(&trace.session_id)),
             (Some("u"), Some("s")),
-            "vector 54"
+            "O-54"
         );
-        assert_eq!(trace.tags, [text("tag1"), text("tag2")], "vector 54");
+        assert_eq!(trace.tags, [text("tag1"), text("tag2")], "O-54");
     }
 }
 
@@ -262,7 +254,7 @@ fn shared_fields() {
         assert_eq!(
             (value(&trace.user_id), value(&trace.session_id)),
             (user, session),
-            "vectors 29, 79: {attributes}"
+            "O-29, O-79: {attributes}"
         );
     }
     let tags = |value: Json, key: &str| {
@@ -274,14 +266,14 @@ fn shared_fields() {
             .collect::<Vec<_>>()
     };
     for key in ["langfuse.trace.tags", "langfuse.tags", "tag.tags"] {
-        assert_eq!(tags(json!("2"), key), ["2"], "vector 40");
-        assert_eq!(tags(json!(["a", 1]), key), ["a", "1"], "vector 40");
-        assert_eq!(tags(json!("[\"2\"]"), key), ["2"], "vector 40");
-        assert_eq!(tags(json!("2,3,4"), key), ["2", "3", "4"], "vector 40");
+        assert_eq!(tags(json!("2"), key), ["2"], "O-40");
+        assert_eq!(tags(json!(["a", 1]), key), ["a", "1"], "O-40");
+        assert_eq!(tags(json!("[\"2\"]"), key), ["2"], "O-40");
+        assert_eq!(tags(json!("2,3,4"), key), ["2", "3", "4"], "O-40");
         assert_eq!(
             tags(json!("llamaindex, rag, production"), key),
             ["llamaindex", "rag", "production"],
-            "vector 40"
+            "O-40"
         );
         // An empty array over protobuf is a tag of its own in the reference.
         assert!(tags(json!([]), key).is_empty());
@@ -292,11 +284,7 @@ fn shared_fields() {
         (json!("false"), false),
         (json!(1), false),
     ] {
-        assert_eq!(
-            root(json!({"langfuse.public": value})).0.public,
-            Some(expected),
-            "vector 28"
-        );
+        assert_eq!(root(json!({"langfuse.public": value})).0.public, Some(expected), "O-28");
     }
     assert_eq!(root(json!({})).0.public, None);
 }
@@ -324,15 +312,15 @@ fn environments_and_versions() {
             assert_eq!(
                 trace.environment.as_deref(),
                 Some("production"),
-                "vectors 27, 66, D-2: {key}"
+                "O-27, O-66, D-2: {key}"
             );
-            assert_eq!(body.environment.as_deref(), Some("production"), "vector 27: {key}");
+            assert_eq!(body.environment.as_deref(), Some("production"), "O-27: {key}");
         }
     }
     assert_eq!(
         of(json!({}), json!({})).0.environment.as_deref(),
         Some("default"),
-        "vector 27"
+        "O-27"
     );
     let (trace, _, _) = of(
         json!({"langfuse.environment": "a"}),
@@ -342,7 +330,7 @@ fn environments_and_versions() {
     assert_eq!(
         value(&of(json!({"service.version": "1.0.5"}), json!({})).0.version),
         Some("1.0.5"),
-        "vector 41"
+        "O-41"
     );
     // Numbers stop the reference's whole request.
     let (trace, body, _) = of(
