@@ -168,7 +168,7 @@ fn compare(case: &Case, how: &str, rows: &BTreeMap<EntityKey, Row>) {
     }
 }
 
-/// A row as an object of its columns: times in milliseconds, decimals as the shortest texts, maps as objects.
+/// A row as an object of its columns: times and decimals as texts, the latter without needless zeros, maps as objects.
 fn columns(row: &Row) -> Json {
     let json = match row {
         Row::Trace(row) => serde_json::to_value(row),

@@ -92,7 +92,7 @@ fn keys_and_their_scopes() {
 #[test]
 fn a_key_that_cannot_be_checked_in_time_is_503() {
     let server = Server::start(|config| config.bcrypt_wait = std::time::Duration::ZERO);
-    let slow = basic("pk-slow", "sk-slow");
+    let slow = basic("pk-slower", "sk-slower");
     let headers = [("authorization", slow.as_str()), ("content-type", "application/json")];
     let answer = server.send("POST", INGESTION, &headers, br#"{"batch":[]}"#);
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "I-13");

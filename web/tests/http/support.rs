@@ -100,9 +100,12 @@ pub(crate) fn keys() -> Keys {
     let salt = Secret::new("salt");
     let fast = tracemill_web::fast_hash(&Secret::new("sk-lf-test"), &salt);
     let slow = bcrypt::hash("sk-slow", 4).unwrap();
+    // Takes tens of milliseconds to compare.
+    let slower = bcrypt::hash("sk-slower", 9).unwrap();
     let forms = [
         ("pk-lf-test", SecretForm::Fast(fast.into())),
         ("pk-slow", SecretForm::Bcrypt(slow.into())),
+        ("pk-slower", SecretForm::Bcrypt(slower.into())),
     ];
     let configs = forms.into_iter().map(|(public, secret)| KeyConfig {
         project_id: "p1".into(),

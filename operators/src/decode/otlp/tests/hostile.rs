@@ -157,7 +157,7 @@ fn a_broken_scope_harms_no_span() {
         .iter()
         .map(|body| tree(&body.metadata, "scope")["name"].clone())
         .collect();
-    assert_eq!(scopes, [json!(""), json!("scope-name")]);
+    assert_eq!(scopes, [json!(null), json!("scope-name")]);
 }
 
 #[test]
