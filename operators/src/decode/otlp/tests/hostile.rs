@@ -123,6 +123,15 @@ fn deep_values() {
             "groups {depth} deep"
         );
     }
+    // What is too deep for an attribute, but not for a request, is a letter of its span: the intake takes the others.
+    let (open, close) = (r#"{"kvlistValue":{"values":[{"key":"k","value":"#, "}]}}");
+    for (depth, letters) in [(64, 0), (65, 1), (120, 1)] {
+        let deep = format!("{}{{}}{}", open.repeat(depth), close.repeat(depth));
+        let body = request_text("x").replace(r#"{"stringValue":"x"}"#, &deep);
+        assert!(count(body.as_bytes(), RawForm::OtlpJson).is_ok(), "{depth} deep");
+        let decoded = object(body.as_bytes(), RawForm::OtlpJson, RECEIVED, &Sdk::default()).unwrap();
+        assert_eq!(decoded.rejected.len(), letters, "{depth} deep");
+    }
     // The request is an object, and its array the first level below.
     for (depth, is_taken) in [(512, true), (513, false), (1_000_000, false)] {
         let body = format!(r#"{{"resourceSpans":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
