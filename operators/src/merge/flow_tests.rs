@@ -281,6 +281,19 @@ proptest! {
 }
 
 #[test]
+fn what_is_durable_is_let_go_though_no_patch_comes() {
+    let script = Script {
+        epochs: vec![vec![patch(1, 5, 0)], vec![patch(2, 5, 1)], Vec::new()],
+        workers: 1,
+        for_ms: 0,
+        tombstones: Tombstones::default(),
+    };
+    let (_, gauge) = run(script, Table::default());
+    let held = [&gauge.entities, &gauge.bytes].map(|gauge| gauge.load(Ordering::Relaxed));
+    assert_eq!(held, [0, 0]);
+}
+
+#[test]
 fn what_is_stored_already_is_not_written_and_versions_go_on() {
     let same = row(&key(1), "n5", &["g5".to_owned()], 7_000_000);
     let other = row(&key(2), "old", &["g1".to_owned()], 9_000_000);

@@ -5,7 +5,8 @@
 //!                              └──► asks: entities of this epoch that must be looked up
 //! ```
 //!
-//! *Frontiers.* Patches wait until their epoch is complete, so that an epoch asks once for all of its entities.
+//! *Frontiers.* Patches wait until their epoch is complete, so that an epoch asks once for all of its entities. Whenever the
+//! frontier moves, by work or by a source that only tells the time, what need not be held is let go.
 //!
 //! *Invariants.* An entity is let go only when the last epoch that touched it is durable: a lookup that comes later sees
 //! what was written. What is held is bounded by time and by bytes; entities of epochs that are not durable yet are held
@@ -121,9 +122,11 @@ pub fn hold<'scope>(
     let (asks, ask_stream) = builder.new_output::<Vec<Ask>>();
     let mut steps: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<Step>>> = OutputBuilder::from(steps);
     let mut asks: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<Ask>>> = OutputBuilder::from(asks);
-    builder.build(move |_capabilities| {
+    builder.build(move |capabilities| {
         let mut door = Door::new(config);
         let mut waiting: BTreeMap<Epoch, Waiting> = BTreeMap::new();
+        // The right to let go of entities while no patch comes: it follows the input's frontier.
+        let mut idle = capabilities.into_iter().next();
         move |frontiers| {
             input.for_each(|capability, items| {
                 let (Some(for_steps), Some(for_asks)) = (capability.retain_least(0), capability.retain_least(1)) else {
@@ -146,6 +149,17 @@ pub fn hold<'scope>(
                 if !ask.keys.is_empty() {
                     asks.session(&for_asks).give(ask);
                 }
+            }
+            match (&mut idle, frontiers[0].frontier().first()) {
+                (Some(capability), Some(now)) => {
+                    capability.downgrade(now);
+                    let gone = door.let_go();
+                    if !gone.is_empty() {
+                        steps.session(capability).give_iterator(gone.into_iter());
+                    }
+                }
+                (_, None) => idle = None,
+                (None, Some(_)) => {}
             }
         }
     });
@@ -173,8 +187,9 @@ impl Door {
 
     fn epoch(&mut self, epoch: Epoch, items: Vec<Keyd>) -> (Vec<Step>, Ask) {
         let now = self.config.clock.now();
-        let mut steps = Vec::with_capacity(items.len());
-        self.let_go(now, &mut steps);
+        let mut steps = self.let_go();
+        let before = self.bytes;
+        steps.reserve(items.len());
         let mut wanted: KeyedMap<Option<Wanted>> = KeyedMap::default();
         for item in items {
             self.admit(epoch, now, &item, &mut wanted);
@@ -185,6 +200,7 @@ impl Door {
             .filter_map(|(key, wanted)| wanted.map(|wanted| (key, wanted)))
             .collect();
         let gauge = &self.config.gauge;
+        gauge.bytes.fetch_add(self.bytes.saturating_sub(before), Ordering::Relaxed);
         gauge.lookups.fetch_add(keys.len() as u64, Ordering::Relaxed);
         (steps, Ask { keys })
     }
@@ -224,10 +240,20 @@ impl Door {
             }
         }
         self.bytes += bytes;
-        self.config.gauge.bytes.store(self.bytes, Ordering::Relaxed);
     }
 
-    fn let_go(&mut self, now: Millis, steps: &mut Vec<Step>) {
+    /// Those that were not touched for long, or that are too many; the oldest first.
+    fn let_go(&mut self) -> Vec<Step> {
+        let before = self.bytes;
+        let mut steps = Vec::new();
+        self.leave(&mut steps);
+        let freed = before.saturating_sub(self.bytes);
+        self.config.gauge.bytes.fetch_sub(freed, Ordering::Relaxed);
+        steps
+    }
+
+    fn leave(&mut self, steps: &mut Vec<Step>) {
+        let now = self.config.clock.now();
         let durable = *self.config.durable.borrow();
         while let Some((touched, key)) = self.order.front() {
             let is_idle = touched.0.saturating_add(self.config.for_ms) <= now.0;

@@ -115,6 +115,7 @@ pub fn assemble_with(
     );
     let durable = watch::Sender::new(Frontier::start());
     let (draining, drain) = watch::channel(false);
+    let (pressed, pressure) = watch::channel(false);
     let (deletions, deleted) = mpsc::unbounded_channel();
     let decoder = decoder(limits(checked), largest(checked));
     let writer = Arc::new(Writer::new(service.clone(), clock.clone(), Patience::jittered()));
@@ -156,6 +157,7 @@ pub fn assemble_with(
             bytes: usize::try_from(route.rows.batch.bytes.0).unwrap_or(usize::MAX),
             age: route.rows.batch.age,
             bucket: bucket(&store).into(),
+            pressed: pressure,
         },
         file_log: route.rows.file_log,
         letters: LettersTask {
@@ -177,6 +179,8 @@ pub fn assemble_with(
         durable: spec.durable.subscribe(),
         draining: drain,
         deletions,
+        held: Arc::clone(&held),
+        pressed,
         figures: Arc::clone(&pulled),
     };
     Ok(Assembled {

@@ -5,12 +5,14 @@
 //! ```
 //!
 //! *Invariants.* A job is acknowledged when the durable frontier has passed its epoch, and never before. At most
-//! `in_flight` epochs are open, and the bytes of all of them are permits of the graph's budget. Between the beginnings of
-//! two epochs that are not full lies the batch's age: a lonely job waits for nothing, a trickle makes few epochs.
+//! `in_flight` epochs are open, and the bytes of all of them are permits of the graph's budget. An epoch has at most the
+//! batch's bytes, or one job; what was pulled beyond them is the next one's. Between the beginnings of two epochs that are
+//! not full lies the batch's age: a lonely job waits for nothing, a trickle makes few epochs. While the merge holds
+//! entities and no job comes, an empty epoch now and then lets it let go.
 //!
 //! *On error.* A queue that is away is waited for. What cannot be understood fails in the queue with its reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use tracemill_model::Blame;
 use tracemill_operators::bridge::{Emitter, Frontier};
 use tracemill_operators::clock::backoff;
+use tracemill_operators::merge::hold::Held;
 use tracemill_operators::{Budget, Epoch, Permit};
 use tracemill_sources::queue::{Deletion, JobHandle, Pulled, Queue, QueueError, Work};
 
@@ -43,6 +46,15 @@ pub struct Batching {
 /// encoded rows.
 const BYTES_TIMES: u64 = 6;
 
+/// How many jobs are pulled before anything is known of their size.
+const FIRST_JOBS: usize = 64;
+
+/// How long a pull waits for a job before it is looked whether the process is to stop.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often the merge is told the time while no job comes.
+const TICK: Duration = Duration::from_secs(1);
+
 /// What an object takes whose job does not say its size.
 const UNKNOWN_BYTES: u64 = 256 << 10;
 
@@ -64,6 +76,10 @@ pub struct Puller {
     pub draining: watch::Receiver<bool>,
     /// Where deletions go.
     pub deletions: Deletions,
+    /// What the merge holds.
+    pub held: Arc<Held>,
+    /// Becomes true while nothing more is pulled because of what is not written yet.
+    pub pressed: watch::Sender<bool>,
     /// What was done.
     pub figures: Arc<PullFigures>,
 }
@@ -83,9 +99,10 @@ pub struct PullFigures {
     pub open: AtomicU64,
 }
 
-/// Jobs that were pulled together.
+/// Jobs of an epoch, and those that were pulled beyond it.
 struct Batch {
     jobs: Vec<Pulled>,
+    rest: VecDeque<Pulled>,
     permit: Permit,
 }
 
@@ -104,16 +121,23 @@ impl Puller {
     pub async fn run(mut self, emitter: Emitter<Work>) -> Result<(), PipelineError> {
         let mut open: BTreeMap<u64, Open> = BTreeMap::new();
         let mut collecting: Option<Collecting> = None;
+        let mut rest = VecDeque::new();
         let mut last = None;
+        let mut told = Instant::now();
         loop {
             let is_draining = *self.draining.borrow();
-            if is_draining && collecting.is_none() && open.is_empty() {
+            if is_draining && collecting.is_none() && open.is_empty() && rest.is_empty() {
                 emitter.close();
                 return Ok(());
             }
-            if collecting.is_none() && !is_draining && open.len() < self.batching.in_flight.max(1) {
-                collecting = Some(self.collect(last));
+            let has_room = open.len() < self.batching.in_flight.max(1);
+            if collecting.is_none() && (!is_draining || !rest.is_empty()) && has_room {
+                collecting = Some(self.collect(last, std::mem::take(&mut rest)));
             }
+            if collecting.is_none() {
+                self.press(true);
+            }
+            let holds = self.held.entities.load(Ordering::Relaxed) > 0;
             tokio::select! {
                 biased;
                 changed = self.durable.changed() => {
@@ -126,10 +150,17 @@ impl Puller {
                 }
                 batch = poll(&mut collecting) => {
                     collecting = None;
+                    self.press(false);
                     if let Some(batch) = batch? {
                         last = Some(Instant::now());
-                        self.dispatch(batch, &emitter, &mut open).await;
+                        told = Instant::now();
+                        rest = self.dispatch(batch, &emitter, &mut open).await;
                     }
+                }
+                () = tokio::time::sleep_until(told + TICK), if holds && open.is_empty() => {
+                    told = Instant::now();
+                    let number = self.figures.epochs.fetch_add(1, Ordering::Relaxed);
+                    emitter.advance(Epoch::of_window(number + 1));
                 }
                 _ = self.draining.changed(), if !is_draining => {}
             }
@@ -137,39 +168,54 @@ impl Puller {
         }
     }
 
-    /// The jobs of the next epoch; `None`: it is time to stop.
-    fn collect(&self, last: Option<Instant>) -> Collecting {
+    fn press(&self, is_pressed: bool) {
+        self.pressed.send_if_modified(|pressed| std::mem::replace(pressed, is_pressed) != is_pressed);
+    }
+
+    /// The jobs of the next epoch, `rest` first; `None`: it is time to stop.
+    fn collect(&self, last: Option<Instant>, mut rest: VecDeque<Pulled>) -> Collecting {
         let (queue, batching) = (Arc::clone(&self.queue), self.batching.clone());
         let (memory, draining) = (self.memory.clone(), self.draining.clone());
+        let pressed = self.pressed.clone();
         Box::pin(async move {
-            const LOOK: Duration = Duration::from_millis(500);
-            let mut jobs = loop {
-                let jobs = queue.pull(batching.jobs, LOOK).await?;
-                if !jobs.is_empty() {
-                    break jobs;
-                }
+            while rest.is_empty() {
                 if *draining.borrow() {
                     return Ok(None);
                 }
-            };
+                rest.extend(queue.pull(batching.jobs.min(FIRST_JOBS), LOOK).await?);
+            }
             let due = last.map_or_else(Instant::now, |last| last + batching.age);
-            let mut bytes = size(&jobs);
-            while bytes < batching.bytes && jobs.len() < batching.jobs && !*draining.borrow() {
+            let mut jobs = Vec::new();
+            let mut bytes = 0;
+            loop {
+                fill(&mut jobs, &mut bytes, &mut rest, &batching);
                 let left = due.saturating_duration_since(Instant::now());
-                if left.is_zero() {
+                let wants = wanted(jobs.len(), bytes, &batching);
+                if !rest.is_empty() || wants == 0 || left.is_zero() || *draining.borrow() {
                     break;
                 }
-                let more = queue.pull(batching.jobs - jobs.len(), left).await?;
-                bytes += size(&more);
-                jobs.extend(more);
+                rest.extend(queue.pull(wants, left).await?);
             }
-            let permit = memory.acquire(bytes.saturating_mul(BYTES_TIMES)).await;
-            Ok(Some(Batch { jobs, permit }))
+            let bytes = bytes.saturating_mul(BYTES_TIMES);
+            let permit = match memory.try_acquire(bytes) {
+                Some(permit) => permit,
+                None => {
+                    pressed.send_if_modified(|pressed| !std::mem::replace(pressed, true));
+                    memory.acquire(bytes).await
+                }
+            };
+            Ok(Some(Batch { jobs, rest, permit }))
         })
     }
 
-    async fn dispatch(&self, batch: Batch, emitter: &Emitter<Work>, open: &mut BTreeMap<u64, Open>) {
-        let Batch { jobs, permit } = batch;
+    /// Gives an epoch's jobs to the graph; returns those that are the next one's.
+    async fn dispatch(
+        &self,
+        batch: Batch,
+        emitter: &Emitter<Work>,
+        open: &mut BTreeMap<u64, Open>,
+    ) -> VecDeque<Pulled> {
+        let Batch { jobs, rest, permit } = batch;
         self.figures.pulled.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         let number = self.figures.epochs.fetch_add(1, Ordering::Relaxed);
         let epoch = Epoch::of_window(number);
@@ -203,6 +249,7 @@ impl Puller {
                 _permit: permit,
             },
         );
+        rest
     }
 
     /// Acknowledges the epochs that the durable frontier has passed.
@@ -236,13 +283,31 @@ impl Puller {
     }
 }
 
-fn size(jobs: &[Pulled]) -> u64 {
-    let bytes = |work: &Work| match work {
+/// Moves jobs into an epoch until it is full.
+fn fill(jobs: &mut Vec<Pulled>, bytes: &mut u64, rest: &mut VecDeque<Pulled>, batching: &Batching) {
+    while jobs.len() < batching.jobs.max(1)
+        && let Some(next) = rest.front().map(size)
+        && (jobs.is_empty() || *bytes + next <= batching.bytes)
+    {
+        *bytes += next;
+        jobs.extend(rest.pop_front());
+    }
+}
+
+/// How many more jobs are to be pulled for an epoch, by the size of those it has; 0: it is full.
+fn wanted(jobs: usize, bytes: u64, batching: &Batching) -> usize {
+    let left = batching.bytes.saturating_sub(bytes);
+    let mean = (bytes / jobs.max(1) as u64).max(1);
+    let fit = usize::try_from(left / mean).unwrap_or(usize::MAX);
+    fit.min(batching.jobs.saturating_sub(jobs))
+}
+
+fn size(pulled: &Pulled) -> u64 {
+    match &pulled.job {
         Work::Take(job) if job.bytes > 0 => job.bytes,
         Work::Take(_) | Work::Entity(_) => UNKNOWN_BYTES,
         _ => 0,
-    };
-    jobs.iter().map(|pulled| bytes(&pulled.job)).sum()
+    }
 }
 
 /// Repeats until the queue answers. `None`: it never will; the job's lock runs out, and it is done again.

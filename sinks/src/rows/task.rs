@@ -2,7 +2,8 @@
 //!
 //! *Invariants.* A chunk is done when each of its rows is in ClickHouse or was refused by it and given on. One insert of a
 //! table is under way at a time, and between the beginnings of two lies the batch's age, unless the batch is full: so a
-//! trickle costs one insert in that time, and a lonely event waits for nothing.
+//! trickle costs one insert in that time, and a lonely event waits for nothing. While the source waits for what is written,
+//! a batch waits for a quarter of its age: it would not become larger.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracemill_model::ingest::{EntityKind, LogEntry, Refusal, Row, Text};
 use tracemill_operators::bridge::{Command, Commands, Replies, Ticket};
@@ -29,6 +31,8 @@ pub struct InsertConfig {
     pub age: Duration,
     /// The bucket of the raw store, for the log.
     pub bucket: Text,
+    /// True while nothing more comes before something is written.
+    pub pressed: watch::Receiver<bool>,
 }
 
 /// What an insert operator takes.
@@ -107,7 +111,7 @@ fn refusal(row: &Row, reason: String) -> Refusal {
 pub async fn insert<I: Insertable>(
     mut commands: Commands<I>,
     replies: Replies<Refusal>,
-    config: InsertConfig,
+    mut config: InsertConfig,
 ) -> Result<(), SinkError> {
     let mut tables: BTreeMap<RowTable, Table> = BTreeMap::new();
     let mut running: FuturesUnordered<BoxFuture<'static, (RowTable, Vec<Ticket>, Written)>> = FuturesUnordered::new();
@@ -141,6 +145,7 @@ pub async fn insert<I: Insertable>(
                 }
                 finish(tickets, written, &replies);
             }
+            _ = config.pressed.changed(), if is_open && config.pressed.has_changed().is_ok() => {}
             command = commands.recv(), if is_open => match command {
                 Some(Command::Item { ticket, item, .. }) => {
                     let name = item.table();
@@ -205,7 +210,8 @@ impl Table {
         if self.tickets.is_empty() || self.is_writing {
             return None;
         }
-        Some(self.began.map_or_else(Instant::now, |began| began + config.age))
+        let age = if *config.pressed.borrow() { config.age / 4 } else { config.age };
+        Some(self.began.map_or_else(Instant::now, |began| began + age))
     }
 
     fn ready(&mut self, config: &InsertConfig, is_last: bool) -> Option<(Batch, Vec<Ticket>)> {
