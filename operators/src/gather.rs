@@ -14,9 +14,10 @@ use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
-use tracemill_model::ingest::{EntityKind, Row};
+use tracemill_model::ingest::EntityKind;
 
 use crate::Epoch;
+use crate::merge::stamp::Stamped;
 
 /// Rows of one table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,12 +25,12 @@ pub struct Chunk {
     /// Of which entities.
     pub kind: EntityKind,
     /// At least one.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Stamped>,
 }
 
 /// Builds the operator. A chunk that reaches `bytes` leaves before its epoch is complete.
 pub fn gather<'scope>(
-    rows: Stream<'scope, Epoch, Vec<Row>>,
+    rows: Stream<'scope, Epoch, Vec<Stamped>>,
     name: &str,
     bytes: u64,
 ) -> Stream<'scope, Epoch, Vec<Chunk>> {
@@ -61,13 +62,13 @@ pub fn gather<'scope>(
 }
 
 #[derive(Default)]
-struct Tables(BTreeMap<EntityKind, (u64, Vec<Row>)>);
+struct Tables(BTreeMap<EntityKind, (u64, Vec<Stamped>)>);
 
 impl Tables {
-    fn put(&mut self, row: Row, limit: u64) -> Option<Chunk> {
-        let kind = row.kind();
+    fn put(&mut self, row: Stamped, limit: u64) -> Option<Chunk> {
+        let kind = row.row.kind();
         let (bytes, rows) = self.0.entry(kind).or_default();
-        *bytes += row.bytes();
+        *bytes += row.row.bytes();
         rows.push(row);
         if *bytes < limit {
             return None;

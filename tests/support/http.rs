@@ -9,6 +9,21 @@ use std::time::Duration;
 /// # Errors
 /// The connection fails, or the answer is none.
 pub fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Vec<u8>), Error> {
+    let (status, _, body) = exchange(port, method, path, headers, body)?;
+    Ok((status, body))
+}
+
+/// As [`request`], with the head of the answer, in lower case.
+///
+/// # Errors
+/// As of [`request`].
+pub fn exchange(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Result<(u16, String, Vec<u8>), Error> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(300)))?;
     // HTTP/1.0: the answer comes unchunked and ends with the connection.
@@ -24,11 +39,11 @@ pub fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) 
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
         .ok_or_else(|| Error::other("the answer has no head"))?;
-    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
     let body = answer.split_off(end + 4);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| Error::other(format!("no status: {head}")))?;
-    Ok((status, body))
+    Ok((status, head, body))
 }
 
 /// Posts a body and gives the answer's.

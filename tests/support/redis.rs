@@ -14,25 +14,36 @@ use crate::{engine, wait_until};
 /// How long a start may take.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// A running Redis with an append-only file that is synced at every write. Dropping it kills it.
+/// A running Redis with an append-only file. Dropping it kills it.
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
     data: PathBuf,
+    fsync: &'static str,
     child: Option<Child>,
 }
 
 impl Redis {
-    /// Starts it on a free port.
+    /// Starts it on a free port. Its append-only file is synced at every write.
     ///
     /// # Panics
     /// It does not start.
     #[must_use]
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, "always")
+    }
+
+    /// The same with another `appendfsync`.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_with(data: &Path, fsync: &'static str) -> Self {
         std::fs::create_dir_all(data).expect("a folder can be made");
         let mut redis = Self {
             port: engine::free_port(),
             data: data.to_owned(),
+            fsync,
             child: None,
         };
         redis.restart();
@@ -57,7 +68,7 @@ impl Redis {
                 "--save",
                 "",
             ])
-            .args(["--appendfsync", "always", "--maxmemory-policy", "noeviction", "--dir"])
+            .args(["--appendfsync", self.fsync, "--maxmemory-policy", "noeviction", "--dir"])
             .arg(&self.data)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -65,6 +76,16 @@ impl Redis {
             .expect("redis-server can be started");
         self.child = Some(child);
         wait_until("redis answers", WITHIN, || self.ask("PING").starts_with("+PONG"));
+    }
+
+    /// Its append-only file, the one that grows.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn append_only_file(&self) -> PathBuf {
+        let files = crate::scratch::files_ending(&self.data.join("appendonlydir"), ".incr.aof");
+        files.into_iter().next_back().expect("an append-only file")
     }
 
     /// SIGKILL.

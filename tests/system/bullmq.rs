@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tracemill_model::ingest::{EntityKind, RawForm};
+use tracemill_model::ingest::{Access, Encoding, EntityKind, Job, RawForm, Sdk};
 use tracemill_model::{Blame, Millis, Secret};
 use tracemill_operators::Clock;
 use tracemill_sources::queue::bullmq::{BullConfig, BullProducer, BullQueue, OWN_QUEUE, ProducerConfig};
@@ -383,6 +383,44 @@ async fn too_many_stalls_fail_a_job_beside_every_version() {
         );
         assert_eq!(after[0]["attempts"], 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_ours_that_stalls_too_often_is_given_up_not_failed() {
+    let scratch = Scratch::new();
+    let redis = Redis::start(&scratch.join("redis"));
+    let producer =
+        BullProducer::new(&ProducerConfig::new(Secret::new(redis.url())), Clock::system()).expect("a producer");
+    let sent = Job {
+        project: "p".into(),
+        object: "events/p/raw/2026/02/25/12/1772021700250-a.events.json".into(),
+        form: RawForm::Events,
+        encoding: Encoding::Identity,
+        bytes: 5,
+        received: Millis(1_772_021_700_250),
+        sdk: Sdk::default(),
+        access: Access::Project,
+    };
+    producer.add(std::slice::from_ref(&sent)).await.expect("added");
+    for _ in 0..4 {
+        let ours = consumer(&redis, &[OWN_QUEUE]);
+        assert_eq!(pull(&ours, 1).await[0].job, Work::Take(sent.clone()));
+        drop(ours);
+    }
+    // Also where the one who is to make a letter of it ends.
+    for _ in 0..2 {
+        let ours = consumer(&redis, &[OWN_QUEUE]);
+        let Work::GivenUp { job, reason } = &pull(&ours, 1).await[0].job else {
+            panic!("it is not given up");
+        };
+        assert_eq!((job, &**reason), (&sent, "job stalled more than allowable limit"));
+        drop(ours);
+    }
+    let ours = consumer(&redis, &[OWN_QUEUE]);
+    assert_eq!(ours.done(&handles(&pull(&ours, 1).await)).await.expect("done").done, 1);
+    let depth = ours.depth().await.expect("a depth");
+    assert_eq!((depth.waiting, depth.active, depth.delayed, depth.failed), (0, 0, 0, 0));
+    ours.close().await.expect("closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

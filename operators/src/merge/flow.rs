@@ -21,7 +21,7 @@ use tracemill_model::ingest::{EntityKey, Row};
 use super::hold::{Ask, HoldConfig, Keyd, hold};
 use super::piece::{Merged, Piece};
 use super::pieces::{Looked, pieces};
-use super::stamp::stamp;
+use super::stamp::{Stamped, stamp};
 use super::tombstones::Tombstones;
 use super::{Keyed, Patch};
 use crate::bridge::{self, Commands, Context, Replies};
@@ -58,7 +58,7 @@ pub fn merge<'scope, E, F, Fut>(
     context: &Context,
     config: MergeConfig,
     lookup: F,
-) -> Stream<'scope, Epoch, Vec<Row>>
+) -> Stream<'scope, Epoch, Vec<Stamped>>
 where
     E: std::error::Error + Send + Sync + 'static,
     F: FnOnce(Commands<Ask>, Replies<Looked>) -> Fut,
@@ -93,6 +93,7 @@ fn state(fold: &Fold, key: &Keyed, group: &[(&Piece, isize)], out: &mut Vec<(Mer
     }
     let base = stored.map(|stored| &stored.row).filter(|row| !row.is_deleted());
     if let Some(row) = fold(&key.key, base, &patches) {
-        out.push((Merged::new(row, stored), 1));
+        let newest = patches.iter().map(|patch| &patch.origin).max();
+        out.push((Merged::new(row, stored, newest), 1));
     }
 }

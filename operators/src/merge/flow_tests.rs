@@ -18,6 +18,7 @@ use super::flow::{MergeConfig, merge};
 use super::hold::{Held, HoldConfig, Keyd};
 use super::piece::Stored;
 use super::pieces::Looked;
+use super::stamp::Stamped;
 use super::{Keyed, Patch, Tombstones};
 use crate::bridge::{Command, Context, Emitter, Frontier, publish_frontier, source};
 use crate::{Clock, Epoch};
@@ -202,7 +203,7 @@ fn run(script: Script, table: Table) -> (Table, Arc<Held>) {
                 }
                 Ok::<(), Infallible>(())
             });
-            let written = rows.inspect(move |row| {
+            let written = rows.inspect(move |Stamped { row, .. }| {
                 let mut table = table.lock().expect("not poisoned");
                 table.written.push((row.key(), row.event_ts()));
                 table.rows.insert(row.key(), row.clone());

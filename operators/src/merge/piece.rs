@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tracemill_model::Millis;
-use tracemill_model::ingest::{Row, Text};
+use tracemill_model::ingest::{Origin, Row, Text};
 
 use super::Patch;
 use super::digest::digest;
@@ -66,12 +66,14 @@ pub struct Merged {
     pub is_stored: bool,
     /// Stored rows at other places.
     pub others: Arc<Vec<Row>>,
+    /// Where the patch comes from that was received last; `None`: there is none.
+    pub origin: Option<Origin>,
 }
 
 impl Merged {
     /// The state of an entity of which `stored` is known.
     #[must_use]
-    pub fn new(row: Row, stored: Option<&Stored>) -> Self {
+    pub fn new(row: Row, stored: Option<&Stored>, origin: Option<&Origin>) -> Self {
         let content = digest(&row);
         let mut others = stored.map(|stored| stored.others.clone()).unwrap_or_default();
         // The row moves away from where it is stored.
@@ -85,6 +87,7 @@ impl Merged {
             is_stored: stored.is_some_and(|stored| !stored.row.is_deleted() && digest(&stored.row) == content),
             floor: stored.map_or(Millis(0), |stored| stored.row.event_ts()),
             others: Arc::new(others),
+            origin: origin.cloned(),
             row: Arc::new(row),
         }
     }
@@ -157,10 +160,10 @@ mod tests {
             row: at_day(2),
             others: Vec::new(),
         };
-        assert_eq!(*Merged::new(at_day(1), Some(&stored)).others, [at_day(2)]);
-        assert!(Merged::new(at_day(2), Some(&stored)).others.is_empty());
+        assert_eq!(*Merged::new(at_day(1), Some(&stored), None).others, [at_day(2)]);
+        assert!(Merged::new(at_day(2), Some(&stored), None).others.is_empty());
         let mut buried = stored;
         buried.row.bury();
-        assert!(Merged::new(at_day(1), Some(&buried)).others.is_empty());
+        assert!(Merged::new(at_day(1), Some(&buried), None).others.is_empty());
     }
 }

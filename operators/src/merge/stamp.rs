@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use tracemill_model::Millis;
-use tracemill_model::ingest::Row;
+use tracemill_model::ingest::{Origin, Row};
 
 use super::hold::Held;
 use super::piece::Merged;
@@ -30,6 +31,15 @@ use crate::{Clock, Epoch};
 
 type Change = ((Keyed, Merged), Epoch, isize);
 
+/// A row that is to be written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stamped {
+    /// With its version.
+    pub row: Row,
+    /// Where the newest event comes from that it was made of; should the row be refused, this is where to look.
+    pub origin: Option<Origin>,
+}
+
 /// Builds the operator.
 pub fn stamp<'scope>(
     changes: Stream<'scope, Epoch, Vec<Change>>,
@@ -37,8 +47,8 @@ pub fn stamp<'scope>(
     clock: Clock,
     tombstones: Tombstones,
     gauge: Arc<Held>,
-) -> Stream<'scope, Epoch, Vec<Row>> {
-    changes.unary_frontier::<CapacityContainerBuilder<Vec<Row>>, _, _, _>(Pipeline, name, |_capability, _info| {
+) -> Stream<'scope, Epoch, Vec<Stamped>> {
+    changes.unary_frontier::<CapacityContainerBuilder<Vec<Stamped>>, _, _, _>(Pipeline, name, |_capability, _info| {
         let mut versions = Versions {
             last: KeyedMap::default(),
             clock,
@@ -94,7 +104,7 @@ struct Versions {
 }
 
 impl Versions {
-    fn change(&mut self, key: Keyed, change: StateChange, mut give: impl FnMut(Row)) {
+    fn change(&mut self, key: Keyed, change: StateChange, mut give: impl FnMut(Stamped)) {
         let StateChange { old, new } = change;
         let Some(new) = new else {
             // It was let go.
@@ -119,12 +129,15 @@ impl Versions {
         let moved = old.as_ref().filter(|old| old.row.place() != new.row.place());
         for left in moved.map(|old| &*old.row).into_iter().chain(new.others.iter()) {
             if left.place() != new.row.place() {
-                give(tombstone(left, buried, now));
+                let row = tombstone(left, buried, now);
+                let origin = new.origin.clone();
+                give(Stamped { row, origin });
             }
         }
         let mut row = Arc::unwrap_or_clone(new.row);
         row.set_version(version, now);
-        give(row);
+        let origin = new.origin;
+        give(Stamped { row, origin });
         self.gauge.written.fetch_add(1, Ordering::Relaxed);
         self.last.insert(key, version);
     }

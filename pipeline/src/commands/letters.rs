@@ -255,7 +255,7 @@ async fn show(args: ShowArgs) -> Result<(), PipelineError> {
     let checked = load(&args.graph.graph)?;
     let letter = shelf(&checked)?.get(&args.path).await?;
     say(&serde_json::to_string_pretty(&letter).expect("a letter is always JSON"));
-    if !letter.about.object.is_empty() {
+    if inspect::entity(&letter.about).is_none() {
         return show_events(&checked, &letter, None).await;
     }
     // ClickHouse knows the objects; a look does without where it cannot be had.

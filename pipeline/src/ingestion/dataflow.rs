@@ -77,7 +77,7 @@ fn route(work: &Work) -> u64 {
     use std::hash::{Hash, Hasher};
     let mut hasher = std::hash::DefaultHasher::new();
     match work {
-        Work::Take(job) => job.object.hash(&mut hasher),
+        Work::Take(job) | Work::GivenUp { job, .. } => job.object.hash(&mut hasher),
         Work::Entity(entity) => {
             let key = tracemill_model::ingest::EntityKey {
                 project: entity.project.clone(),

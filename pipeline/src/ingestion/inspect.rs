@@ -28,7 +28,7 @@ pub fn entity(about: &Subject) -> Option<EntityKey> {
 }
 
 /// The jobs of the raw objects that letters are about, in the letters' order. A row that ClickHouse refused is of all the
-/// objects of its entity, which the file log knows; a letter that names its object needs no `service`.
+/// objects of its entity: the letter names the newest, the file log knows the others; other letters need no `service`.
 ///
 /// # Errors
 /// Those of ClickHouse.
@@ -37,27 +37,24 @@ pub async fn objects(
     prefix: &str,
     service: Option<&Service>,
 ) -> Result<Vec<Vec<Job>>, PipelineError> {
-    let keys: Vec<EntityKey> = letters
-        .iter()
-        .filter(|letter| letter.about.object.is_empty())
-        .filter_map(|letter| entity(&letter.about))
-        .collect();
+    let keys: Vec<EntityKey> = letters.iter().filter_map(|letter| entity(&letter.about)).collect();
     let logged = match service {
         Some(service) if !keys.is_empty() => history(service, &keys).await?,
         _ => HashMap::new(),
     };
     let jobs = |letter: &&Letter| -> Vec<Job> {
         let about = &letter.about;
-        if !about.object.is_empty() {
-            return raw_name::job_of(prefix, &about.object, about.received)
-                .into_iter()
-                .collect();
-        }
         let objects = entity(about).and_then(|key| logged.get(&key));
-        objects
+        let mut paths: Vec<(&str, Millis)> = objects
             .into_iter()
             .flatten()
-            .filter_map(|object| raw_name::job_of(prefix, &object.path, Millis(object.created_at.0)))
+            .map(|object| (&*object.path, object.created_at))
+            .collect();
+        if !about.object.is_empty() && paths.iter().all(|(path, _)| *path != about.object) {
+            paths.push((&about.object, about.received));
+        }
+        let jobs = paths.into_iter();
+        jobs.filter_map(|(path, received)| raw_name::job_of(prefix, path, received))
             .collect()
     };
     Ok(letters.iter().map(jobs).collect())

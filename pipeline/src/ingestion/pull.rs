@@ -222,7 +222,7 @@ impl Puller {
         let mut handles = Vec::with_capacity(jobs.len());
         for Pulled { id, job, queue, .. } in jobs {
             match job {
-                Work::Take(_) | Work::Entity(_) => {
+                Work::Take(_) | Work::Entity(_) | Work::GivenUp { .. } => {
                     handles.push(id);
                     emitter.give(epoch, job);
                 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use tracemill_model::Millis;
+use tracemill_model::ingest::EntityKind;
 use twox_hash::XxHash3_128;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ pub struct Subject {
     /// The entity's id, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The raw object.
+    /// The raw object; of an entity, the newest of those that its row was made of. Empty: not known.
     pub object: String,
     /// The place among the object's events, where it is one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,10 +66,16 @@ impl Subject {
         format!("{}/{date}/{}.json", segment(&self.project), self.name())
     }
 
-    /// A name that follows from the object, the place, the kind and the id.
+    /// Whether it is an entity's row, which many objects may have made, and not something within one object.
+    fn is_entity(&self) -> bool {
+        self.id.is_some() && EntityKind::parse(&self.kind).is_some()
+    }
+
+    /// A name that follows from the kind and the id, and of what is not an entity from the object and the place.
     fn name(&self) -> Uuid {
         let mut digest = XxHash3_128::new();
-        for part in [&self.object, &self.kind, self.id.as_ref().unwrap_or(&String::new())] {
+        let object = if self.is_entity() { "" } else { &self.object };
+        for part in [object, &self.kind, self.id.as_deref().unwrap_or_default()] {
             digest.write(&(part.len() as u64).to_le_bytes());
             digest.write(part.as_bytes());
         }
@@ -112,7 +119,7 @@ mod tests {
     fn subject() -> Subject {
         Subject {
             project: "p/1".to_owned(),
-            kind: "trace".to_owned(),
+            kind: "event".to_owned(),
             id: Some("a".to_owned()),
             object: "raw/1.json".to_owned(),
             index: Some(3),
@@ -150,6 +157,19 @@ mod tests {
         for (at, other) in others.iter().enumerate() {
             assert_ne!(other.path(), path, "{at}");
         }
+    }
+
+    #[test]
+    fn an_entity_has_one_letter_whatever_its_objects_are() {
+        let of = |object: &str, id: &str| Subject {
+            kind: "trace".to_owned(),
+            id: Some(id.to_owned()),
+            object: object.to_owned(),
+            index: None,
+            ..subject()
+        };
+        assert_eq!(of("raw/1.json", "a").path(), of("raw/2.json", "a").path());
+        assert_ne!(of("raw/1.json", "a").path(), of("raw/1.json", "b").path());
     }
 
     #[test]

@@ -13,9 +13,11 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracemill_model::ingest::{EntityKind, LogEntry, Refusal, Row, Text};
+use tracemill_model::Millis;
+use tracemill_model::ingest::{EntityKey, EntityKind, LogEntry, Origin, Refusal, Text};
 use tracemill_operators::bridge::{Command, Commands, Replies, Ticket};
 use tracemill_operators::gather::Chunk;
+use tracemill_operators::merge::stamp::Stamped;
 
 use super::{Batch, Builder, FileLog, RowTable, Writer, Written};
 use crate::SinkError;
@@ -39,8 +41,8 @@ pub struct InsertConfig {
 pub trait Insertable: Send + Clone + 'static {
     /// The table of all of it.
     fn table(&self) -> RowTable;
-    /// Encodes it; refusals are rows that ClickHouse's types cannot hold.
-    fn encode(self, builder: &mut Builder, config: &InsertConfig) -> Vec<Refusal>;
+    /// Encodes it, and appends the origin of each row that was; refusals are rows that ClickHouse's types cannot hold.
+    fn encode(self, builder: &mut Builder, origins: &mut Vec<Option<Origin>>, config: &InsertConfig) -> Vec<Refusal>;
 }
 
 impl Insertable for Chunk {
@@ -52,12 +54,15 @@ impl Insertable for Chunk {
         }
     }
 
-    fn encode(self, builder: &mut Builder, _config: &InsertConfig) -> Vec<Refusal> {
-        let refused = |row: &Row, error: super::Refused| refusal(row, error.to_string());
-        self.rows
-            .iter()
-            .filter_map(|row| builder.push(row).err().map(|error| refused(row, error)))
-            .collect()
+    fn encode(self, builder: &mut Builder, origins: &mut Vec<Option<Origin>>, _config: &InsertConfig) -> Vec<Refusal> {
+        let encode = |Stamped { row, origin }| match builder.push(&row) {
+            Ok(()) => {
+                origins.push(origin);
+                None
+            }
+            Err(error) => Some(refusal(row.key(), row.event_ts(), origin, error.to_string())),
+        };
+        self.rows.into_iter().filter_map(encode).collect()
     }
 }
 
@@ -66,7 +71,7 @@ impl Insertable for LogEntry {
         RowTable::FileLog
     }
 
-    fn encode(self, builder: &mut Builder, config: &InsertConfig) -> Vec<Refusal> {
+    fn encode(self, builder: &mut Builder, origins: &mut Vec<Option<Origin>>, config: &InsertConfig) -> Vec<Refusal> {
         let name = self.object.rsplit('/').next().unwrap_or_default();
         let line = FileLog {
             event_id: name.strip_suffix(".json").unwrap_or(name).into(),
@@ -75,28 +80,29 @@ impl Insertable for LogEntry {
             at: self.received,
             key: self.key,
         };
-        let refused = builder.push_log(&line).err();
-        refused
-            .map(|error| Refusal {
-                project: line.key.project.clone(),
-                object: line.path.clone(),
-                received: line.at,
-                index: None,
-                id: line.key.id.clone(),
-                entity: Some(line.key.clone()),
-                reason: error.to_string(),
-            })
-            .into_iter()
-            .collect()
+        let origin = Origin {
+            received: line.at,
+            object: line.path.clone(),
+            index: 0,
+        };
+        match builder.push_log(&line) {
+            Ok(()) => {
+                origins.push(Some(origin));
+                Vec::new()
+            }
+            Err(error) => vec![refusal(line.key, line.at, Some(origin), error.to_string())],
+        }
     }
 }
 
-fn refusal(row: &Row, reason: String) -> Refusal {
-    let key = row.key();
+/// The refusal of an entity's row. `version`: when it was made, in place of an origin.
+fn refusal(key: EntityKey, version: Millis, origin: Option<Origin>, reason: String) -> Refusal {
+    let (object, received) =
+        origin.map_or_else(|| (Text::default(), version), |origin| (origin.object, origin.received));
     Refusal {
         project: key.project.clone(),
-        object: Text::default(),
-        received: row.event_ts(),
+        object,
+        received,
         index: None,
         id: key.id.clone(),
         entity: Some(key),
@@ -114,16 +120,16 @@ pub async fn insert<I: Insertable>(
     mut config: InsertConfig,
 ) -> Result<(), SinkError> {
     let mut tables: BTreeMap<RowTable, Table> = BTreeMap::new();
-    let mut running: FuturesUnordered<BoxFuture<'static, (RowTable, Vec<Ticket>, Written)>> = FuturesUnordered::new();
+    let mut running: FuturesUnordered<BoxFuture<'static, (RowTable, Waiting, Written)>> = FuturesUnordered::new();
     let mut is_open = true;
     loop {
         for table in tables.values_mut() {
-            if let Some((batch, tickets)) = table.ready(&config, !is_open) {
+            if let Some((batch, waiting)) = table.ready(&config, !is_open) {
                 let writer = std::sync::Arc::clone(&config.writer);
                 let name = batch.table();
                 running.push(Box::pin(async move {
                     let written = writer.write(&batch).await;
-                    (name, tickets, written)
+                    (name, waiting, written)
                 }));
             }
         }
@@ -139,21 +145,21 @@ pub async fn insert<I: Insertable>(
         };
         tokio::select! {
             biased;
-            Some((name, tickets, written)) = running.next(), if !running.is_empty() => {
+            Some((name, waiting, written)) = running.next(), if !running.is_empty() => {
                 if let Some(table) = tables.get_mut(&name) {
                     table.is_writing = false;
                 }
-                finish(tickets, written, &replies);
+                finish(waiting, written, &replies);
             }
             _ = config.pressed.changed(), if is_open && config.pressed.has_changed().is_ok() => {}
             command = commands.recv(), if is_open => match command {
                 Some(Command::Item { ticket, item, .. }) => {
                     let name = item.table();
                     let table = tables.entry(name).or_insert_with(|| Table::new(name));
-                    for refusal in item.encode(&mut table.builder, &config) {
+                    for refusal in item.encode(&mut table.builder, &mut table.waiting.origins, &config) {
                         replies.give(ticket, refusal);
                     }
-                    table.tickets.push(ticket);
+                    table.waiting.tickets.push(ticket);
                 }
                 Some(Command::Frontier(_)) => {}
                 None => is_open = false,
@@ -164,22 +170,13 @@ pub async fn insert<I: Insertable>(
 }
 
 /// Gives on what ClickHouse refused, then releases the chunks.
-fn finish(tickets: Vec<Ticket>, written: Written, replies: &Replies<Refusal>) {
+fn finish(waiting: Waiting, written: Written, replies: &Replies<Refusal>) {
+    let Waiting { tickets, mut origins } = waiting;
     if let Some(first) = tickets.first() {
         for rejected in written.rejected {
             let reason = format!("clickhouse refused the row: {}", rejected.reason);
-            replies.give(
-                *first,
-                Refusal {
-                    project: rejected.key.project.clone(),
-                    object: Text::default(),
-                    received: rejected.event_ts,
-                    index: None,
-                    id: rejected.key.id.clone(),
-                    entity: Some(rejected.key),
-                    reason,
-                },
-            );
+            let origin = origins.get_mut(rejected.row).and_then(Option::take);
+            replies.give(*first, refusal(rejected.key, rejected.event_ts, origin, reason));
         }
     }
     for ticket in tickets {
@@ -187,10 +184,19 @@ fn finish(tickets: Vec<Ticket>, written: Written, replies: &Replies<Refusal>) {
     }
 }
 
+/// What waits for an insert beside the rows themselves.
+#[derive(Default)]
+struct Waiting {
+    /// Of the chunks.
+    tickets: Vec<Ticket>,
+    /// Of each row.
+    origins: Vec<Option<Origin>>,
+}
+
 /// What waits for a table's next insert.
 struct Table {
     builder: Builder,
-    tickets: Vec<Ticket>,
+    waiting: Waiting,
     began: Option<Instant>,
     is_writing: bool,
 }
@@ -199,7 +205,7 @@ impl Table {
     fn new(table: RowTable) -> Self {
         Self {
             builder: Builder::new(table),
-            tickets: Vec::new(),
+            waiting: Waiting::default(),
             began: None,
             is_writing: false,
         }
@@ -207,14 +213,14 @@ impl Table {
 
     /// When what waits is to be inserted; `None`: nothing waits, or an insert is under way.
     fn due(&self, config: &InsertConfig) -> Option<Instant> {
-        if self.tickets.is_empty() || self.is_writing {
+        if self.waiting.tickets.is_empty() || self.is_writing {
             return None;
         }
         let age = if *config.pressed.borrow() { config.age / 4 } else { config.age };
         Some(self.began.map_or_else(Instant::now, |began| began + age))
     }
 
-    fn ready(&mut self, config: &InsertConfig, is_last: bool) -> Option<(Batch, Vec<Ticket>)> {
+    fn ready(&mut self, config: &InsertConfig, is_last: bool) -> Option<(Batch, Waiting)> {
         let due = self.due(config)?;
         let now = Instant::now();
         if now < due && self.builder.bytes() < config.bytes && !is_last {
@@ -222,6 +228,6 @@ impl Table {
         }
         self.began = Some(now);
         self.is_writing = true;
-        Some((self.builder.take(), std::mem::take(&mut self.tickets)))
+        Some((self.builder.take(), std::mem::take(&mut self.waiting)))
     }
 }

@@ -60,6 +60,13 @@ pub enum Work {
     Take(Job),
     /// Take in one entity's raw objects, as the reference lays them out.
     Entity(EntityJob),
+    /// Not to be taken in any more: whoever had it ended each time. It becomes a letter.
+    GivenUp {
+        /// What was to be taken in.
+        job: Job,
+        /// Why it is given up.
+        reason: String,
+    },
     /// Delete.
     Delete(Deletion),
     /// Write one row as it is.

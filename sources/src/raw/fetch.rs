@@ -61,6 +61,10 @@ async fn objects(work: &Work, config: &FetchConfig) -> Vec<Fetched> {
     match work {
         Work::Take(job) => vec![object(Arc::new(job.clone()), config).await],
         Work::Entity(entity) => entity_objects(entity, config).await,
+        Work::GivenUp { job, reason } => vec![Fetched {
+            job: Arc::new(job.clone()),
+            bytes: Err(reason.clone()),
+        }],
         // Others have nothing to fetch; they do not come here.
         Work::Delete(_) | Work::Row { .. } | Work::Unsupported { .. } | Work::Broken { .. } => Vec::new(),
     }

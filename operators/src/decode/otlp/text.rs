@@ -201,8 +201,10 @@ fn bytes(cursor: &mut Cursor<'_>) -> Option<Vec<u8>> {
 }
 
 fn time(cursor: &mut Cursor<'_>, time: &mut u64, key: &str, fault: &mut Option<String>) {
+    // Two halves are unsigned, a negative number is none of these times.
+    let is_halves = cursor.peek() == b'{';
     match int(cursor) {
-        Some(Value::Int(value)) => *time = value.cast_unsigned(),
+        Some(Value::Int(value)) if is_halves || value >= 0 => *time = value.cast_unsigned(),
         Some(Value::Double(value)) if value >= 0.0 => *time = value as u64,
         Some(Value::Null) => {}
         _ => *fault = Some(format!("`{key}` is not a number of nanoseconds")),

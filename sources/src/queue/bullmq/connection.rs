@@ -3,6 +3,7 @@
 //! Scripts are sent by their digest, and whole when the server does not know them. A failed call is never repeated here:
 //! what it did is not known.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -97,6 +98,15 @@ impl Connection {
         let outcome: Result<Option<(String, String, f64)>, _> = call.query_async(&mut connection).await;
         let popped = self.settle(outcome).await?;
         Ok(popped.map(|(key, _, score)| (key, score)))
+    }
+
+    /// The settings of the server whose names match.
+    pub(super) async fn settings(&self, pattern: &str) -> Result<HashMap<String, String>, QueueError> {
+        let mut connection = self.connected().await?;
+        let mut call = redis::cmd("CONFIG");
+        call.arg("GET").arg(pattern);
+        let outcome = call.query_async(&mut connection).await;
+        self.settle(outcome).await
     }
 
     /// Drops the connection; one that waits ends with it.

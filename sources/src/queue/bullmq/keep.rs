@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::held::Inner;
 use crate::queue::QueueError;
+use crate::queue::payload::OWN_JOB;
 
 /// How many locks one call keeps.
 const TOGETHER: usize = 1_000;
@@ -52,7 +53,7 @@ pub(super) async fn stalled(inner: Arc<Inner>, interval: Duration, most: u32) {
             let found: Result<(Vec<String>, Vec<String>), QueueError> = inner
                 .commands
                 .run(&inner.scripts.stalled, &source.base, inner.clock.now().0, |call| {
-                    call.arg(interval.as_millis() as u64).arg(most);
+                    call.arg(interval.as_millis() as u64).arg(most).arg(OWN_JOB);
                 })
                 .await;
             match found {

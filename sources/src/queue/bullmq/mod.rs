@@ -3,6 +3,7 @@
 //! The transitions are scripts of our own over the documented keys, since two things must be other than in any one of those
 //! versions to be right beside all of them: jobs of a paused queue go into `paused` (where neither major loses them), and a
 //! job that stalled too often fails in the script that finds it (older workers ignore a failure that is left for them).
+//! A job of ours is not failed then but handed out as [`Work::GivenUp`](super::Work::GivenUp), to become a letter.
 //!
 //! *Invariants.* Locks are kept while jobs are held, and taken again after an outage unless somebody else had the job. A job
 //! whose lock is lost is never acknowledged, and is reported. One connection waits for all queues, another one does the rest.
@@ -15,6 +16,7 @@
 //! [`Prefix::Cluster`] names the keys as there, for a proxy or a single node in cluster mode.
 
 mod connection;
+mod durability;
 mod held;
 mod keep;
 mod names;
@@ -55,7 +57,7 @@ pub struct BullConfig {
     pub lock: Duration,
     /// How often jobs without a worker are looked for. All workers of a queue should have the same.
     pub stalled_interval: Duration,
-    /// How often a job may stall before it fails.
+    /// How often a job may stall before it fails, or is given up.
     pub max_stalled: u32,
     /// How long a wait lasts at most before the queues are looked at again.
     pub poll: Duration,
@@ -121,13 +123,14 @@ impl BullQueue {
         let commands = Connection::new(&config.url)?;
         let inner = Arc::new(Inner::new(commands, sources, Uuid::new_v4().to_string(), clock));
         let locks = spawn("queue-locks", keep::locks(Arc::clone(&inner), config.lock));
+        let kept = spawn("queue-durability", durability::tell(Arc::clone(&inner)));
         let stalled = keep::stalled(Arc::clone(&inner), config.stalled_interval, config.max_stalled);
         Ok(Self {
             blocking: Connection::new(&config.url)?,
             inner,
             config,
             pulling: tokio::sync::Mutex::default(),
-            tasks: std::sync::Mutex::new(vec![locks, spawn("queue-stalled", stalled)]),
+            tasks: std::sync::Mutex::new(vec![locks, kept, spawn("queue-stalled", stalled)]),
         })
     }
 
@@ -271,10 +274,13 @@ impl Queue for BullQueue {
         let mut depth = Depth::default();
         let inner = &self.inner;
         for source in &inner.sources {
-            let (waiting, active, delayed, failed, oldest): (u64, u64, u64, u64, i64) = inner
+            let asked = inner
                 .commands
                 .run(&inner.scripts.depth, &source.base, inner.clock.now().0, |_| {})
-                .await?;
+                .await;
+            // Nobody pulls while enough is in hand: then this is how an outage is seen.
+            inner.note(&asked);
+            let (waiting, active, delayed, failed, oldest): (u64, u64, u64, u64, i64) = asked?;
             depth.waiting += waiting;
             depth.active += active;
             depth.delayed += delayed;

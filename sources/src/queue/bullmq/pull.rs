@@ -10,6 +10,7 @@ use tracemill_model::{Blame, Millis};
 use super::held::{Held, Inner};
 use super::opts::{self, Opts};
 use super::{BullQueue, Waiting};
+use crate::queue::payload::OWN_JOB;
 use crate::queue::{Pulled, QueueError, Work, payload};
 
 /// How many jobs one call picks up, so that Redis is not held up.
@@ -134,7 +135,7 @@ impl BullQueue {
             .await
     }
 
-    /// Makes jobs of what the script answered. Those that others have marked as failed are failed here.
+    /// Makes jobs of what the script answered. Those that are marked as failed are failed here, or given up.
     async fn hand_out(&self, picked: Vec<(usize, Fields)>) -> Vec<Pulled> {
         let mut pulled = Vec::with_capacity(picked.len());
         let mut doomed = Vec::new();
@@ -189,9 +190,8 @@ fn read(inner: &Inner, source: usize, fields: &Fields) -> Read {
         stack_trace: text(8).into_owned(),
         enqueued,
     });
-    if let Some(reason) = bytes(9).filter(|reason| !reason.is_empty()) {
-        return Read::Doomed(held, String::from_utf8_lossy(reason).into_owned());
-    }
+    let doom = bytes(9).filter(|reason| !reason.is_empty());
+    let doom = doom.map(|reason| String::from_utf8_lossy(reason).into_owned());
     let queue = &inner.sources[source].name;
     let work = match std::str::from_utf8(bytes(2).unwrap_or_default()) {
         Ok(data) => payload::work(queue, &name, data, enqueued),
@@ -199,7 +199,12 @@ fn read(inner: &Inner, source: usize, fields: &Fields) -> Read {
             reason: format!("the payload of job `{name}` of queue `{queue}` cannot be read: {error}"),
         },
     };
-    Read::Job(held, work)
+    match (doom, work) {
+        (None, work) => Read::Job(held, work),
+        // A job of ours names what clients were promised: it is not left behind in the queue.
+        (Some(reason), Work::Take(job)) if name == OWN_JOB => Read::Job(held, Work::GivenUp { job, reason }),
+        (Some(reason), _) => Read::Doomed(held, reason),
+    }
 }
 
 /// The stack trace of a job with one failure more.

@@ -1,6 +1,7 @@
--- Gives jobs back whose worker is gone. ARGV[3]: interval, ms; [4]: how many stalls a job may have.
--- Answers the ids that wait again, and the ids that have failed. Workers of all versions count by their own field, so both
--- count; over the limit a job fails here, since older workers ignore a failure that is left for the next one.
+-- Gives jobs back whose worker is gone. ARGV[3]: interval, ms; [4]: how many stalls a job may have; [5]: the name of jobs
+-- of ours. Answers the ids that wait again, and the ids that have failed. Workers of all versions count by their own field,
+-- so both count; over the limit a job fails here, since older workers ignore a failure that is left for the next one. Ours
+-- nobody else has: they wait once more with the mark, and whoever picks them up makes letters of them.
 if redis.call('EXISTS', key('stalled-check')) == 1 then
   return { {}, {} }
 end
@@ -28,8 +29,8 @@ for _, id in ipairs(suspects) do
     local stalls = redis.call('HINCRBY', key(id), 'stc', 1)
       + (tonumber(redis.call('HGET', key(id), 'stalledCounter')) or 0)
     if stalls > tonumber(ARGV[4]) then
-      if redis.call('HEXISTS', key(id), 'parentKey') == 1 then
-        -- What its parent is to learn is the next worker's duty.
+      if redis.call('HEXISTS', key(id), 'parentKey') == 1 or redis.call('HGET', key(id), 'name') == ARGV[5] then
+        -- What its parent is to learn, and what becomes of ours, is the next worker's duty.
         redis.call('HSET', key(id), 'defa', 'job stalled more than allowable limit')
         enqueue(id, 0, true)
         event('waiting', 'jobId', id, 'prev', 'active')
