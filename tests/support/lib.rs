@@ -6,19 +6,23 @@
 //! the model.
 
 pub mod binary;
+pub mod clients;
 pub mod clock;
 pub mod engine;
 pub mod graph;
 pub mod http;
 pub mod ingestion;
 pub mod ledger;
+pub mod moments;
 pub mod proxy;
 pub mod redis;
 pub mod scratch;
+pub mod site;
 pub mod store;
 pub mod wait;
 
 pub use binary::{Output, Running, Tracemill};
+pub use clients::Clients;
 pub use engine::Engine;
 pub use graph::Graph;
 pub use ingestion::Ingestion;
@@ -26,5 +30,6 @@ pub use ledger::{Check, Report, python};
 pub use proxy::Proxy;
 pub use redis::{Node, Redis};
 pub use scratch::Scratch;
+pub use site::Site;
 pub use store::StoreServer;
 pub use wait::{wait_for, wait_until};

@@ -8,6 +8,8 @@ mod fence;
 mod formats;
 mod ingest_bad;
 mod ingest_clients;
+mod ingest_faults;
+mod ingest_kills;
 mod ingest_letters;
 mod late;
 mod rows;
