@@ -4,26 +4,40 @@ use std::io::{Error, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its header lines, the first of which has the status.
+    pub head: String,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header, by its name in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(value.trim())
+    }
+}
+
 /// Sends a request with header lines (`Name: value\r\n`), and gives the status and the answer's body.
 ///
 /// # Errors
 /// The connection fails, or the answer is none.
 pub fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Vec<u8>), Error> {
-    let (status, _, body) = exchange(port, method, path, headers, body)?;
-    Ok((status, body))
+    exchange(port, method, path, headers, body).map(|answer| (answer.status, answer.body))
 }
 
-/// As [`request`], with the head of the answer, in lower case.
+/// The same with the answer's headers.
 ///
 /// # Errors
-/// As of [`request`].
-pub fn exchange(
-    port: u16,
-    method: &str,
-    path: &str,
-    headers: &str,
-    body: &[u8],
-) -> Result<(u16, String, Vec<u8>), Error> {
+/// As [`request`].
+pub fn exchange(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Answer, Error> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(300)))?;
     // HTTP/1.0: the answer comes unchunked and ends with the connection.
@@ -43,7 +57,7 @@ pub fn exchange(
     let body = answer.split_off(end + 4);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| Error::other(format!("no status: {head}")))?;
-    Ok((status, head, body))
+    Ok(Answer { status, head, body })
 }
 
 /// Posts a body and gives the answer's.

@@ -6,20 +6,24 @@
 //! the model.
 
 pub mod binary;
+pub mod clients;
 pub mod clock;
 pub mod engine;
 pub mod graph;
 pub mod http;
 pub mod ingestion;
 pub mod ledger;
+pub mod moments;
 pub mod proxy;
 pub mod redis;
 pub mod rig;
 pub mod scratch;
+pub mod site;
 pub mod store;
 pub mod wait;
 
 pub use binary::{Output, Running, Tracemill};
+pub use clients::Clients;
 pub use engine::Engine;
 pub use graph::Graph;
 pub use ingestion::Ingestion;
@@ -28,5 +32,6 @@ pub use proxy::Proxy;
 pub use redis::{Node, Redis};
 pub use rig::{Rig, Traffic};
 pub use scratch::Scratch;
+pub use site::Site;
 pub use store::StoreServer;
 pub use wait::{wait_for, wait_until};

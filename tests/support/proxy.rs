@@ -1,13 +1,14 @@
 //! An HTTP proxy of ours in front of ClickHouse, which can cut answers.
 //!
-//! It forwards bytes both ways, one thread a direction, and reads along: the head of each request, to know what is asked, and
-//! the answers, to cut the ones that a test chose. A cut closes the connection both ways, as a network that fails does.
+//! It forwards bytes both ways, one thread a direction, and reads along: each request, which goes on when it is whole, to know
+//! what is asked, and the answers, to cut the ones that a test chose. A cut closes the connection both ways, as a network that
+//! fails does. Inserts are counted, so that a fault can be timed by them.
 //!
 //! *On error.* A connection that fails on either side is closed on both.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -43,6 +44,26 @@ pub enum Cut {
     },
 }
 
+/// Which answers to inserts nobody hears of, though the server has carried them out. 0: none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Swallow {
+    /// One in so many: the connection is closed instead.
+    pub one_in: u64,
+    /// Of these, one in so many: the connection stays open, and silent.
+    pub silent_one_in: u64,
+}
+
+/// Inserts that the proxy saw.
+#[derive(Debug, Default)]
+struct Inserts {
+    begun: AtomicU64,
+    answered: AtomicU64,
+    under_way: AtomicI64,
+    swallowed: AtomicU64,
+    one_in: AtomicU64,
+    silent_one_in: AtomicU64,
+}
+
 /// A running proxy. Dropping it ends it with the next connection.
 #[derive(Debug)]
 pub struct Proxy {
@@ -58,6 +79,7 @@ struct Shared {
     rate: u64,
     cuts: AtomicU64,
     requests: AtomicU64,
+    inserts: Inserts,
 }
 
 impl Proxy {
@@ -88,6 +110,7 @@ impl Proxy {
             rate,
             cuts: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            inserts: Inserts::default(),
         });
         let forwarding = Arc::clone(&shared);
         thread::spawn(move || {
@@ -117,8 +140,40 @@ impl Proxy {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// Cuts nothing from now on.
+    /// Which answers to inserts are swallowed from now on.
+    pub fn swallow(&self, swallow: Swallow) {
+        let inserts = &self.shared.inserts;
+        inserts.silent_one_in.store(swallow.silent_one_in, Ordering::Relaxed);
+        inserts.one_in.store(swallow.one_in, Ordering::Relaxed);
+    }
+
+    /// Inserts that were handed to the server whole.
+    #[must_use]
+    pub fn inserts(&self) -> u64 {
+        self.shared.inserts.begun.load(Ordering::Relaxed)
+    }
+
+    /// Inserts that the server has answered, whoever heard of it.
+    #[must_use]
+    pub fn inserts_answered(&self) -> u64 {
+        self.shared.inserts.answered.load(Ordering::Relaxed)
+    }
+
+    /// Inserts that the server has at this moment.
+    #[must_use]
+    pub fn inserts_under_way(&self) -> i64 {
+        self.shared.inserts.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Answers that were swallowed.
+    #[must_use]
+    pub fn swallowed(&self) -> u64 {
+        self.shared.inserts.swallowed.load(Ordering::Relaxed)
+    }
+
+    /// Cuts and swallows nothing from now on.
     pub fn mend(&self) {
+        self.swallow(Swallow::default());
         self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
@@ -135,6 +190,39 @@ struct Scan {
     tail: Vec<u8>,
     /// Bytes that may still get through.
     left: Option<usize>,
+    /// It is the answer to an insert, and has not begun.
+    is_insert: bool,
+}
+
+/// What becomes of the answer to an insert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Heard,
+    Cut,
+    Silent,
+}
+
+impl Inserts {
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The server has answered one.
+    fn end(&self) -> Fate {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        let number = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_one_in = |number: u64, of: &AtomicU64| number.is_multiple_of(of.load(Ordering::Relaxed).max(1));
+        if self.one_in.load(Ordering::Relaxed) == 0 || !is_one_in(number, &self.one_in) {
+            return Fate::Heard;
+        }
+        let number = self.swallowed.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.silent_one_in.load(Ordering::Relaxed) > 0 && is_one_in(number, &self.silent_one_in) {
+            Fate::Silent
+        } else {
+            Fate::Cut
+        }
+    }
 }
 
 fn forward(client: TcpStream, shared: &Arc<Shared>) {
@@ -155,6 +243,9 @@ fn requests(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Lea
     while let Some(request) = request(&mut from) {
         shared.requests.fetch_add(1, Ordering::Relaxed);
         let scan = scan(&String::from_utf8_lossy(&request), shared);
+        if scan.is_insert {
+            shared.inserts.begin();
+        }
         *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = scan;
         if to.write_all(&request).is_err() {
             break;
@@ -163,17 +254,25 @@ fn requests(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Lea
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-/// One whole request, whose head says how long its body is.
+/// One whole request: its head says how long its body is, or that it comes in chunks.
 fn request(from: &mut TcpStream) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     let mut piece = vec![0; 64 << 10];
+    let mut chunks = None;
     loop {
         if let Some(end) = end_of_head(&whole) {
             let head = String::from_utf8_lossy(&whole[..end]).to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-            if whole.len() >= end + length.unwrap_or(0) {
+            let of = |name: &str| {
+                head.lines()
+                    .find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+            };
+            let is_whole = if of("transfer-encoding:").is_some_and(|encoding| encoding == "chunked") {
+                all_chunks(&whole, chunks.get_or_insert(end))
+            } else {
+                let length = of("content-length:").and_then(|length| length.parse().ok());
+                whole.len() >= end + length.unwrap_or(0)
+            };
+            if is_whole {
                 return Some(whole);
             }
         }
@@ -185,7 +284,24 @@ fn request(from: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    Some(bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4)
+    Some(find(bytes, b"\r\n\r\n")? + 4)
+}
+
+/// Whether the last chunk is there. `at`: where the first chunk begins that is not, yet.
+fn all_chunks(bytes: &[u8], at: &mut usize) -> bool {
+    while let Some(line) = bytes.get(*at..).and_then(|rest| find(rest, b"\r\n")) {
+        let size = String::from_utf8_lossy(&bytes[*at..*at + line]);
+        let size = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16).unwrap_or(0);
+        let next = *at + line + 2 + size + 2;
+        if bytes.len() < next {
+            return false;
+        }
+        if size == 0 {
+            return true;
+        }
+        *at = next;
+    }
+    false
 }
 
 impl Scan {
@@ -228,7 +344,16 @@ fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
 /// Server to client, as far as the leash allows.
 fn answers(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leash) {
     let mut piece = vec![0; 64 << 10];
+    let mut is_silent = false;
     while let Ok(size @ 1..) = from.read(&mut piece) {
+        match is_insert(leash).then(|| shared.inserts.end()) {
+            None | Some(Fate::Heard) => {}
+            Some(Fate::Cut) => break,
+            Some(Fate::Silent) => is_silent = true,
+        }
+        if is_silent {
+            continue;
+        }
         let length = leash
             .0
             .lock()
@@ -250,7 +375,16 @@ fn answers(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leas
             break;
         }
     }
+    if is_insert(leash) {
+        shared.inserts.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// Whether the answer to an insert is waited for; from now on it is not.
+fn is_insert(leash: &Leash) -> bool {
+    let mut scan = leash.0.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut scan.is_insert)
 }
 
 /// Where the answer to this request is cut.
@@ -259,7 +393,10 @@ fn scan(request: &str, shared: &Shared) -> Scan {
     let comment: Value = in_url(request, "log_comment")
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
-    let mut scan = Scan::default();
+    let mut scan = Scan {
+        is_insert: in_url(request, "query").is_some_and(|query| query.starts_with("INSERT")),
+        ..Scan::default()
+    };
     for Rule {
         kind,
         about,

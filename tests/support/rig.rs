@@ -121,7 +121,8 @@ impl Rig {
     pub fn probe(&self) -> Result<(u16, String, Vec<u8>), std::io::Error> {
         let body = br#"{"batch":[{"id":"probe","type":"trace-create","timestamp":"2026-02-25T12:00:00.000Z",
             "body":{"id":"probe","name":"probe"}}]}"#;
-        http::exchange(self.port, "POST", "/api/public/ingestion", PROBE, body)
+        let answer = http::exchange(self.port, "POST", "/api/public/ingestion", PROBE, body)?;
+        Ok((answer.status, answer.head, answer.body))
     }
 
     /// What the process says of itself, as of later than this call.

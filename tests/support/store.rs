@@ -88,7 +88,7 @@ impl StoreServer {
     /// The graph with this server's bucket as its store.
     #[must_use]
     pub fn store_of(&self, graph: Graph, prefix: &str) -> Graph {
-        let endpoint = format!("http://127.0.0.1:{}", self.port);
+        let endpoint = self.endpoint();
         let url = |scheme: &str| format!("{scheme}://lake/{prefix}/");
         let option = |graph: Graph, name: &str, value: &str| graph.set(&format!("store.lake.options.{name}"), value);
         match self.kind {
@@ -136,12 +136,26 @@ impl StoreServer {
         assert!(answer.0 == 200, "PUT {path}: {answer:?}");
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Lets our own server fail no requests from now on.
     ///
     /// # Panics
     /// It is not one of ours.
     pub fn mend(&self) {
-        let answer = self.ask("PUT", "/_test/fail?every=0&late=0", "");
+        self.fail(0);
+    }
+
+    /// Lets our own server refuse every `every`th request with 503; 0: none.
+    ///
+    /// # Panics
+    /// It is not one of ours.
+    pub fn fail(&self, every: u64) {
+        let answer = self.ask("PUT", &format!("/_test/fail?every={every}&late=0"), "");
         assert!(answer.0 == 200, "{answer:?}");
     }
 

@@ -3,29 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tracemill_tests::moments::{Moments, kills};
 use tracemill_tests::scratch::files_below;
 use tracemill_tests::{Check, Graph, Proxy};
 
 use crate::common::{Stage, TABLES, args, assert_consistent, manifests};
-
-/// Kills: `TRACEMILL_TEST_KILLS`, else 50.
-fn kills() -> u32 {
-    let given = std::env::var("TRACEMILL_TEST_KILLS").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(50)
-}
-
-/// SplitMix64: the same moments in each run of the test.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self, from: u64, to: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        from + (z ^ (z >> 31)) % (to - from)
-    }
-}
 
 /// Files that a write under way has, but for those of a probe of the store, which may be another process's.
 fn temporary(store: &Path) -> Vec<String> {
@@ -42,24 +24,25 @@ fn fifty_kills() {
     let stage = Stage::new(&["--seed", "31", "--projects", "2", "--days", "12", "--traces", "120"]);
     // The proxy slows the answers down, so that a catch-up takes longer than the kills, with hourly windows for many commits.
     let proxy = Proxy::slow(stage.engine.port(), 6 << 20);
-    let mut moments = Moments(31);
+    let mut moments = Moments::new(31);
+    let kills = kills(50);
     let (mut done, mut rounds, mut committed) = (0, 0, Vec::new());
     let began = Instant::now();
-    while done < kills() {
+    while done < kills {
         // A catch-up that is complete makes room for another, in a store of its own.
         rounds += 1;
         let graph = Graph::with_server(stage.scratch.path(), &format!("lake-{rounds}"), &proxy.url());
         let file = graph.write();
         loop {
             let mut running = stage.tracemill.start(args(&file, "run", &["--once"]));
-            let at = Duration::from_millis(moments.next(50, 1500));
+            let at = moments.millis(50, 1500);
             let start = Instant::now();
             let mut ended = running.status();
-            while ended.is_none() && start.elapsed() < at && done < kills() {
+            while ended.is_none() && start.elapsed() < at && done < kills {
                 std::thread::park_timeout(Duration::from_millis(2));
                 ended = running.status();
             }
-            if done >= kills() {
+            if done >= kills {
                 let output = running.wait(Duration::from_secs(120));
                 assert_eq!(output.code, Some(0), "{}", output.tail());
                 break;

@@ -9,6 +9,8 @@ mod formats;
 mod ingest_bad;
 mod ingest_clients;
 mod ingest_concurrent;
+mod ingest_faults;
+mod ingest_kills;
 mod ingest_letters;
 mod ingest_poison;
 mod ingest_redis;

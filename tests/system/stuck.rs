@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use tracemill_tests::moments::{last_for, outage};
 use tracemill_tests::proxy::{Cut, Rule};
 use tracemill_tests::{Check, Graph, Output, Proxy, StoreServer, wait_until};
 
@@ -22,18 +23,6 @@ const WIDE: &[&str] = &[
     "--wide",
 ];
 const NARROW: &[&str] = &["--seed", "22", "--projects", "2", "--days", "3", "--traces", "400"];
-
-/// The outage's own length: what is tested is that it may last, so nothing else can be waited for.
-#[expect(clippy::disallowed_methods, reason = "the time that passes is the test's subject")]
-fn last_for(length: Duration) {
-    std::thread::sleep(length);
-}
-
-/// How long an outage lasts: `TRACEMILL_TEST_OUTAGE` in seconds, else so many.
-fn outage(default: u64) -> Duration {
-    let given = std::env::var("TRACEMILL_TEST_OUTAGE").ok();
-    Duration::from_secs(given.and_then(|text| text.parse().ok()).unwrap_or(default))
-}
 
 /// Every record of a split says kind, window and parts.
 #[track_caller]

@@ -18,7 +18,7 @@ use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use tracemill_model::ingest::{EntityKey, Row};
 
-use super::hold::{Ask, HoldConfig, Keyd, hold};
+use super::hold::{Ask, HoldConfig, Keyd, Unread, hold};
 use super::piece::{Merged, Piece};
 use super::pieces::{Looked, pieces};
 use super::stamp::{Stamped, stamp};
@@ -51,7 +51,7 @@ impl std::fmt::Debug for MergeConfig {
     }
 }
 
-/// Builds the merge. `lookup` answers each [`Ask`] with one [`Looked`] for each of its entities that is known.
+/// Builds the merge. `lookup` answers each [`Ask`] with one [`Looked`] for each of its entities.
 pub fn merge<'scope, E, F, Fut>(
     patches: Stream<'scope, Epoch, Vec<Keyd>>,
     name: &str,
@@ -71,9 +71,10 @@ where
         clock,
     } = config;
     let gauge = Arc::clone(&held.gauge);
-    let (steps, asks) = hold(patches, &format!("hold[{name}]"), held);
+    let unread = Unread::default();
+    let (steps, asks) = hold(patches, &format!("hold[{name}]"), held, unread.clone());
     let looked = bridge::operator(asks, Pipeline, &format!("lookup[{name}]"), context, lookup);
-    let changes = pieces(steps, looked, &format!("pieces[{name}]"));
+    let changes = pieces(steps, looked, &format!("pieces[{name}]"), unread);
     let states = changes
         .as_collection()
         .reduce_named(&format!("fold[{name}]"), move |key, group, out| {

@@ -105,6 +105,8 @@ fn fold(key: &EntityKey, stored: Option<&Row>, patches: &[&Patch]) -> Option<Row
 #[derive(Default)]
 struct Table {
     rows: HashMap<EntityKey, Row>,
+    /// What raw objects hold of rows, read where a patch is older than the row.
+    history: HashMap<EntityKey, Vec<Arc<Patch>>>,
     written: Vec<(EntityKey, Millis)>,
 }
 
@@ -184,20 +186,22 @@ fn run(script: Script, table: Table) -> (Table, Arc<Held>) {
                     for _ in 0..late.fetch_add(7, Ordering::Relaxed) % 13 {
                         tokio::task::yield_now().await;
                     }
-                    for (key, _) in item.keys {
-                        let stored = looked_in.lock().expect("not poisoned").rows.get(&key.key).cloned();
-                        let stored = stored.map(|row| {
-                            let others = Vec::new();
-                            Arc::new(Stored { row, others })
-                        });
-                        replies.give(
-                            ticket,
-                            Looked {
-                                key,
-                                stored,
-                                history: Vec::new(),
-                            },
-                        );
+                    for (key, wanted) in item.keys {
+                        let table = looked_in.lock().expect("not poisoned");
+                        let row = table.rows.get(&key.key).cloned();
+                        let is_late = |row: &Row| wanted.oldest.is_some_and(|oldest| oldest <= row.updated_at());
+                        let is_read = row.as_ref().is_some_and(is_late);
+                        let history = table.history.get(&key.key).filter(|_| is_read);
+                        let looked = Looked {
+                            is_whole: row.is_none() || is_read,
+                            history: history.cloned().unwrap_or_default(),
+                            stored: row.map(|row| {
+                                let others = Vec::new();
+                                Arc::new(Stored { row, others })
+                            }),
+                            key,
+                        };
+                        replies.give(ticket, looked);
                     }
                     replies.done(ticket);
                 }
@@ -300,7 +304,7 @@ fn what_is_stored_already_is_not_written_and_versions_go_on() {
     let other = row(&key(2), "old", &["g1".to_owned()], 9_000_000);
     let table = Table {
         rows: [same, other].into_iter().map(|row| (row.key(), row)).collect(),
-        written: Vec::new(),
+        ..Table::default()
     };
     let script = Script {
         epochs: vec![vec![patch(1, 5, 0), patch(2, 5, 1)]],
@@ -338,6 +342,39 @@ fn one_row_an_entity_and_epoch() {
             (expected, expected),
             "I-68, O-74"
         );
+    }
+}
+
+/// A span that only names a trace.
+fn stub(id: u32, at: i64, place: u32) -> Keyd {
+    let Keyd { key, patch } = patch(id, at, place);
+    let mut patch = Arc::unwrap_or_clone(patch);
+    patch.event.rank = Rank::Stub;
+    patch.event.body = Body::Trace(Box::default());
+    let patch = Arc::new(patch);
+    Keyd { key, patch }
+}
+
+#[test]
+fn a_late_patch_of_a_held_entity_reads_its_history() {
+    for (first, name) in [(stub(1, 8, 1), "n7"), (patch(1, 9, 1), "n9")] {
+        let stored = row(&key(1), "n7", &["g7".to_owned()], 7);
+        let table = Table {
+            rows: HashMap::from([(stored.key(), stored)]),
+            history: HashMap::from([(key(1), vec![patch(1, 7, 0).patch])]),
+            ..Table::default()
+        };
+        // The first is enough with the stored row, and the entity is held from then on; the second was before that row.
+        let script = Script {
+            epochs: vec![vec![first], vec![], vec![patch(1, 5, 2)], vec![], vec![patch(1, 4, 3)]],
+            workers: 1,
+            for_ms: i64::MAX / 2,
+            tombstones: Tombstones::default(),
+        };
+        let (table, gauge) = run(script, table);
+        assert_eq!(names(&table)["t1"].0, name);
+        let lookups = gauge.lookups.load(Ordering::Relaxed);
+        assert_eq!(lookups, 2, "once its history is at hand nothing more is asked");
     }
 }
 

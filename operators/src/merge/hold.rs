@@ -10,9 +10,12 @@
 //!
 //! *Invariants.* An entity is let go only when the last epoch that touched it is durable: a lookup that comes later sees
 //! what was written. What is held is bounded by time and by bytes; entities of epochs that are not durable yet are held
-//! beyond both.
+//! beyond both. An entity that is held is asked for again by a patch that is older than what was asked for, unless all of
+//! its history is at hand.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -97,6 +100,30 @@ pub struct Held {
     pub deleted: AtomicU64,
 }
 
+/// Entities of this worker that are held and whose history may still be needed, with the oldest time that was asked for: no
+/// answer is there yet, or it was the stored row alone, which is enough for patches that are no older.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unread(Rc<RefCell<KeyedMap<Option<Millis>>>>);
+
+impl Unread {
+    fn ask(&self, key: &Keyed, oldest: Option<Millis>) {
+        self.0.borrow_mut().insert(key.clone(), oldest);
+    }
+
+    /// Whether a patch of that time is older than what was asked for.
+    fn is_needed(&self, key: &Keyed, at: Millis) -> bool {
+        let asked = self.0.borrow();
+        asked
+            .get(key)
+            .is_some_and(|oldest| oldest.is_none_or(|oldest| at < oldest))
+    }
+
+    /// All there is of it is at hand, or it is let go.
+    pub(super) fn end(&self, key: &Keyed) {
+        self.0.borrow_mut().remove(key);
+    }
+}
+
 /// An epoch that is not complete: the right to answer on both outputs, and its patches.
 type Waiting = (Capability<Epoch>, Capability<Epoch>, Vec<Keyd>);
 
@@ -110,10 +137,11 @@ type Steps<'scope> = Stream<'scope, Epoch, Vec<Step>>;
 type Asks<'scope> = Stream<'scope, Epoch, Vec<Ask>>;
 
 /// Builds the operator.
-pub fn hold<'scope>(
+pub(super) fn hold<'scope>(
     patches: Stream<'scope, Epoch, Vec<Keyd>>,
     name: &str,
     config: HoldConfig,
+    unread: Unread,
 ) -> (Steps<'scope>, Asks<'scope>) {
     let mut builder = OperatorBuilder::new(name.to_owned(), patches.scope());
     let by_key = Exchange::new(|item: &Keyd| item.key.route());
@@ -123,7 +151,7 @@ pub fn hold<'scope>(
     let mut steps: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<Step>>> = OutputBuilder::from(steps);
     let mut asks: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<Ask>>> = OutputBuilder::from(asks);
     builder.build(move |capabilities| {
-        let mut door = Door::new(config);
+        let mut door = Door::new(config, unread);
         let mut waiting: BTreeMap<Epoch, Waiting> = BTreeMap::new();
         // The right to let go of entities while no patch comes: it follows the input's frontier.
         let mut idle = capabilities.into_iter().next();
@@ -173,12 +201,14 @@ struct Door {
     /// In order of touching; an entry that was touched again since is stale, and skipped.
     order: VecDeque<(Millis, Keyed)>,
     bytes: u64,
+    unread: Unread,
 }
 
 impl Door {
-    fn new(config: HoldConfig) -> Self {
+    fn new(config: HoldConfig, unread: Unread) -> Self {
         Self {
             config,
+            unread,
             entities: KeyedMap::default(),
             order: VecDeque::new(),
             bytes: 0,
@@ -199,6 +229,9 @@ impl Door {
             .into_iter()
             .filter_map(|(key, wanted)| wanted.map(|wanted| (key, wanted)))
             .collect();
+        for (key, wanted) in &keys {
+            self.unread.ask(key, wanted.oldest);
+        }
         let gauge = &self.config.gauge;
         gauge.bytes.fetch_add(self.bytes.saturating_sub(before), Ordering::Relaxed);
         gauge.lookups.fetch_add(keys.len() as u64, Ordering::Relaxed);
@@ -211,6 +244,10 @@ impl Door {
         let says = (item.patch.event.rank > Rank::Stub).then_some(item.patch.event.at);
         match self.entities.get_mut(&item.key) {
             Some(entry) => {
+                if says.is_some_and(|at| self.unread.is_needed(&item.key, at)) {
+                    let again = Some(Wanted { oldest: says });
+                    wanted.entry(item.key.clone()).or_insert(again);
+                }
                 if let Some(Some(wanted)) = wanted.get_mut(&item.key) {
                     wanted.oldest = match (wanted.oldest, says) {
                         (Some(one), Some(other)) => Some(one.min(other)),
@@ -276,6 +313,7 @@ impl Door {
             }
             if let Some(entry) = self.entities.remove(&key) {
                 self.bytes = self.bytes.saturating_sub(entry.bytes);
+                self.unread.end(&key);
                 self.config.gauge.entities.fetch_sub(1, Ordering::Relaxed);
                 steps.push(Step::LetGo(key));
             }

@@ -18,7 +18,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::hold::Step;
+use super::hold::{Step, Unread};
 use super::piece::{Piece, Stored};
 use super::{Keyed, KeyedMap, Patch};
 use crate::Epoch;
@@ -32,15 +32,18 @@ pub struct Looked {
     pub stored: Option<Arc<Stored>>,
     /// Its patches in raw objects that were taken in before.
     pub history: Vec<Arc<Patch>>,
+    /// Whether there is nothing more to be known: nothing is stored, or its history was read.
+    pub is_whole: bool,
 }
 
 type Change = ((Keyed, Piece), Epoch, isize);
 
 /// Builds the operator.
-pub fn pieces<'scope>(
+pub(super) fn pieces<'scope>(
     steps: Stream<'scope, Epoch, Vec<Step>>,
     looked: Stream<'scope, Epoch, Vec<Looked>>,
     name: &str,
+    unread: Unread,
 ) -> Stream<'scope, Epoch, Vec<Change>> {
     let mut builder = OperatorBuilder::new(name.to_owned(), steps.scope());
     let mut steps = builder.new_input(steps, Pipeline);
@@ -70,7 +73,16 @@ pub fn pieces<'scope>(
             looked.for_each(|capability, items| {
                 let Some(&epoch) = capability.least() else { return };
                 let mut session = output.session(&capability);
-                for Looked { key, stored, history } in items.drain(..) {
+                for looked in items.drain(..) {
+                    let Looked {
+                        key,
+                        stored,
+                        history,
+                        is_whole,
+                    } = looked;
+                    if is_whole {
+                        unread.end(&key);
+                    }
                     let stored = stored.map(Piece::Stored).into_iter();
                     for piece in stored.chain(history.into_iter().map(Piece::Patch)) {
                         let change = groups.put(&key, piece);

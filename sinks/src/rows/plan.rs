@@ -36,8 +36,8 @@ impl Piece {
         self.ranges.iter().cloned().flatten()
     }
 
-    /// The rows of the piece that are in `missing` (sorted), sent again under the token of the attempt before: the server
-    /// drops what arrived after all.
+    /// The rows of the piece that are in `missing` (sorted), sent again under a token. Under that of the attempt before the
+    /// server drops what arrived after all.
     pub(super) fn only(&self, missing: &[usize], token: String) -> Self {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for &row in missing {

@@ -114,6 +114,8 @@ struct Work {
     tries: u32,
     /// Attempts at its rows altogether.
     attempts: u32,
+    /// It goes under the token of an attempt without an answer, whose rows were not there afterwards.
+    is_repeated: bool,
     /// What [`Writer::accepted`] was when its rows first failed for a reason that nobody knows.
     suspected: Option<u64>,
 }
@@ -126,6 +128,7 @@ impl Work {
             // A suspect has waited already: the next failure halves it at once.
             tries: self.suspected.map_or(0, |_| SUSPECT_TRIES - 1),
             attempts: self.attempts,
+            is_repeated: false,
             suspected: self.suspected,
         })
     }
@@ -165,6 +168,7 @@ impl Writer {
                 piece: Piece::all(batch),
                 tries: 0,
                 attempts: 0,
+                is_repeated: false,
                 suspected: None,
             });
         }
@@ -197,7 +201,11 @@ impl Run<'_> {
         match self.insert(&work.piece, &token).await {
             Ok(()) => {
                 self.writer.accepted.fetch_add(1, Ordering::Relaxed);
-                self.written.rows += work.piece.len();
+                if work.is_repeated {
+                    self.confirm(work, &token).await;
+                } else {
+                    self.written.rows += work.piece.len();
+                }
             }
             Err(error) => {
                 work.tries += 1;
@@ -280,17 +288,7 @@ impl Run<'_> {
     async fn verify(&mut self, mut work: Work, token: String, error: &WarehouseError) {
         let table = self.batch.table().name();
         tracing::warn!(table, rows = work.piece.len(), %error, "the outcome of an insert is not known");
-        let mut tries = 0;
-        let missing = loop {
-            self.stage.enter(WriteState::Verifying);
-            match verify::missing(&self.writer.service, self.batch, &work.piece).await {
-                Ok(missing) => break missing,
-                Err(other) => {
-                    tries += 1;
-                    self.pause(tries, other.on_insert(), &other.to_string()).await;
-                }
-            }
-        };
+        let missing = self.missing(&work.piece).await;
         let found = work.piece.len() - missing.len();
         self.written.rows += found;
         self.written.verified += found;
@@ -301,8 +299,39 @@ impl Run<'_> {
             work.tries = 1;
         }
         work.piece = work.piece.only(&missing, token);
+        work.is_repeated = true;
         self.back_off(&work, error).await;
         self.todo.push(work);
+    }
+
+    /// A server notes a token before its rows are in place. If it was killed in between, it drops what comes again under that
+    /// token, and says that all is well: then the rows go under another.
+    async fn confirm(&mut self, mut work: Work, token: &str) {
+        let missing = self.missing(&work.piece).await;
+        self.written.rows += work.piece.len() - missing.len();
+        if missing.is_empty() {
+            return;
+        }
+        let table = self.batch.table().name();
+        tracing::warn!(table, rows = missing.len(), "rows were lost whose token is remembered");
+        work.piece = work.piece.only(&missing, format!("{token}-again"));
+        work.is_repeated = false;
+        self.todo.push(work);
+    }
+
+    /// The rows of a piece that are not there, once that is known.
+    async fn missing(&mut self, piece: &Piece) -> Vec<usize> {
+        let mut tries = 0;
+        loop {
+            self.stage.enter(WriteState::Verifying);
+            match verify::missing(&self.writer.service, self.batch, piece).await {
+                Ok(missing) => return missing,
+                Err(other) => {
+                    tries += 1;
+                    self.pause(tries, other.on_insert(), &other.to_string()).await;
+                }
+            }
+        }
     }
 
     fn push_halves(&mut self, work: &Work) {

@@ -71,6 +71,21 @@ async fn answers_that_are_swallowed_are_verified_not_repeated() {
 }
 
 #[tokio::test]
+async fn rows_that_are_lost_while_their_token_is_remembered_are_sent_again() {
+    let engine = Engine::start().await;
+    let rows = traces("p", ids("t", 100));
+    writer(&engine.ingestion()).write(&batch(&rows)).await;
+    // As after a kill between the note of the token and the rows: a deletion leaves the token.
+    engine.run("DELETE FROM traces WHERE 1").await;
+    assert_eq!(engine.count("SELECT count() FROM traces").await, 0);
+    let proxy = Proxy::start(&engine.embedded.url(), 1).await;
+    let written = writer(&service_at(proxy.url.clone())).write(&batch(&rows)).await;
+    assert!(proxy.left() <= 0, "an answer was swallowed");
+    assert_eq!((written.rows, written.inserts), (100, 3));
+    assert_eq!(engine.count("SELECT count() FROM traces").await, 100);
+}
+
+#[tokio::test]
 async fn what_is_missing_after_a_cut_is_sent_again() {
     let engine = Engine::start().await;
     // Half of the rows are there in an older version, and another project has all of the ids: neither counts.

@@ -111,7 +111,7 @@ async fn one(ask: Ask, config: &AnswerConfig) -> Vec<Looked> {
     }
     let mut found = repeated("stored rows", || lookup(&config.service, &keys)).await;
     config.figures.found.fetch_add(found.len() as u64, Ordering::Relaxed);
-    let late: Vec<EntityKey> = ask
+    let late: HashSet<EntityKey> = ask
         .keys
         .iter()
         .filter(|(keyed, wanted)| config.history > 0 && is_late(found.get(&keyed.key), *wanted))
@@ -125,14 +125,14 @@ async fn one(ask: Ask, config: &AnswerConfig) -> Vec<Looked> {
     };
     ask.keys
         .into_iter()
-        .filter_map(|(key, _)| {
-            let stored = found.remove(&key.key)?;
-            let history = patches.remove(&key).unwrap_or_default();
-            Some(Looked {
-                stored: Some(Arc::new(known(stored))),
-                history,
+        .map(|(key, _)| {
+            let stored = found.remove(&key.key).map(|stored| Arc::new(known(stored)));
+            Looked {
+                is_whole: stored.is_none() || config.history == 0 || late.contains(&key.key),
+                stored,
+                history: patches.remove(&key).unwrap_or_default(),
                 key,
-            })
+            }
         })
         .collect()
 }
@@ -153,9 +153,9 @@ fn is_late(stored: Option<&Stored>, wanted: Wanted) -> bool {
 }
 
 /// The patches of those entities in the raw objects that were taken in before.
-async fn histories(keys: &[EntityKey], config: &AnswerConfig) -> HashMap<Keyed, Vec<Arc<Patch>>> {
-    let logged = repeated("history", || history(&config.service, keys)).await;
-    let wanted: HashSet<&EntityKey> = keys.iter().collect();
+async fn histories(wanted: &HashSet<EntityKey>, config: &AnswerConfig) -> HashMap<Keyed, Vec<Arc<Patch>>> {
+    let keys: Vec<EntityKey> = wanted.iter().cloned().collect();
+    let logged = repeated("history", || history(&config.service, &keys)).await;
     let mut paths: HashMap<Text, Millis> = HashMap::new();
     for objects in logged.values() {
         let newest = objects.iter().rev().take(config.history);
