@@ -46,7 +46,7 @@ impl Millis {
     /// The midnight (UTC) at or before this time.
     #[must_use]
     pub fn day(self) -> Self {
-        Self(self.0.div_euclid(DAY_MS) * DAY_MS)
+        Self(self.0.div_euclid(DAY_MS).saturating_mul(DAY_MS))
     }
 
     /// This time plus `ms` milliseconds, saturating.

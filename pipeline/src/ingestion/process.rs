@@ -42,12 +42,27 @@ pub async fn run(
     stop_within: Duration,
     listens: bool,
 ) -> Result<(), PipelineError> {
+    run_told(session, stop, stop_within, listens, |_| {}).await
+}
+
+/// The same; `tell` is given the figures when the graph is about to start.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_told(
+    session: &Session,
+    stop: watch::Receiver<bool>,
+    stop_within: Duration,
+    listens: bool,
+    tell: impl FnOnce(&Gauges),
+) -> Result<(), PipelineError> {
     let Some((graph, route)) = session.checked.ingestion() else {
         return Ok(());
     };
     let clock = Clock::system();
     let service = session.service(ServiceKind::ReadWrite)?;
     let has_tombstones = prepare(session, &service, &clock).await?;
+    preflight::check_ingestion(session).await?;
     let memory = Budget::new("ingestion", session.checked.limits.memory.0);
     let memory = match graph.memory {
         Some(share) => memory.child(graph.name.as_str(), share.0),
@@ -55,6 +70,7 @@ pub async fn run(
     };
     let assembled = assemble(&session.checked, &graph.name, &route, &service, &memory, &clock)?;
     let gauges = gauges(session, &graph.name, &assembled, memory, &clock);
+    tell(&gauges);
     let Assembled {
         spec,
         puller,
