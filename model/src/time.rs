@@ -167,6 +167,9 @@ mod tests {
         assert_eq!(Millis(-1).day(), Millis(-DAY_MS));
         assert_eq!(Millis(DAY_MS + 5).day(), Millis(DAY_MS));
         assert_eq!(Millis(-1).hour(), 23);
+        // No clock shows these, but a job may name them.
+        assert_eq!(Millis(i64::MIN).day(), Millis(i64::MIN));
+        assert!(Millis(i64::MAX).day() <= Millis(i64::MAX));
     }
 
     #[test]

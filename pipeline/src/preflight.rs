@@ -72,6 +72,22 @@ pub async fn check_tables(session: &Session, service: &Service) -> Result<(), Pi
     Err(table_error(&faults))
 }
 
+/// All tables that ingestion writes must have their columns.
+///
+/// # Errors
+/// [`PipelineError::Table`], which names every fault of the tables.
+pub async fn check_every_table(service: &Service) -> Result<(), PipelineError> {
+    let findings = migrate::check(service).await?;
+    let faults: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity() == Severity::Fault)
+        .collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(table_error(&faults))
+}
+
 /// The error that names all findings.
 pub(crate) fn table_error(findings: &[&Finding]) -> PipelineError {
     let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();

@@ -3,6 +3,7 @@
 mod bullmq;
 mod common;
 mod crash;
+mod demo;
 mod faults;
 mod fence;
 mod formats;
@@ -10,6 +11,7 @@ mod ingest_bad;
 mod ingest_clients;
 mod ingest_letters;
 mod late;
+mod preflight;
 mod rows;
 mod schema;
 mod stores;

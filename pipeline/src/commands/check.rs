@@ -208,6 +208,12 @@ async fn server(session: &Session, kind: ServiceKind, service: &Service, results
     };
     let is_there = version.is_ok();
     results.add(&name, version.map(drop).map_err(Into::into));
+    if is_there && kind == ServiceKind::ReadWrite && session.checked.ingestion().is_some() {
+        results.add(
+            "tables of ingestion have their columns",
+            preflight::check_every_table(service).await,
+        );
+    }
     if is_there && kind == ServiceKind::Export {
         results.add("clocks agree", preflight::check_clock(service, &Clock::system()).await);
         results.add(

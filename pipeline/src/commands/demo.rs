@@ -299,7 +299,8 @@ async fn take_in(
 
 /// Entities that are not deleted: traces, observations, scores.
 async fn live_rows(service: &Service) -> Result<[u64; 3], PipelineError> {
-    let count = |table: &str| format!("(SELECT count() FROM {table} FINAL WHERE is_deleted = 0)");
+    // A subquery by itself may be null.
+    let count = |table: &str| format!("assumeNotNull((SELECT count() FROM {table} FINAL WHERE is_deleted = 0))");
     let counts = ["traces", "observations", "scores"].map(count).join(", ");
     let statement = Statement::new(format!("SELECT {counts}"), Comment::new("demo"));
     let (traces, observations, scores): (u64, u64, u64) = service.one(&statement).await?;

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tracemill_model::Millis;
 use tracemill_operators::{Budget, Clock};
 use tracemill_sinks::commit::fence::Owner;
-use tracemill_warehouse::tables::{Finding, Severity};
 use tracemill_warehouse::{Comment, MigrateOptions, Service, ServiceKind, Statement, migrate, tombstones};
 
 use super::assemble::{Assembled, assemble};
@@ -179,14 +178,7 @@ pub(super) async fn prepare(session: &Session, service: &Service, clock: &Clock)
     if matches!(session.checked.engine, Engine::Embedded(_)) {
         migrate(service, &MigrateOptions::default()).await?;
     }
-    let findings = tracemill_warehouse::migrate::check(service).await?;
-    let faults: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.severity() == Severity::Fault)
-        .collect();
-    if !faults.is_empty() {
-        return Err(preflight::table_error(&faults));
-    }
+    preflight::check_every_table(service).await?;
     let comment = Comment::ingestion("tombstone", "countTombstones", None);
     let count = Statement::new(format!("SELECT count() FROM `{}`", tombstones::TABLE), comment);
     Ok(service.one::<u64>(&count).await? > 0)
