@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up and runs the demo: synthetic agent runs into a ClickHouse of its own, and out as Parquet.
+# Sets everything up and runs the demo: synthetic agent runs sent as SDKs do, through ingestion into ClickHouse, out as Parquet.
 #
 #   scripts/demo.sh            into ./tracemill-demo
 #   scripts/demo.sh ARGS...    arguments of `tracemill demo`: --dir FOLDER, --size medium, --fresh

@@ -46,7 +46,7 @@ impl Millis {
     /// The midnight (UTC) at or before this time.
     #[must_use]
     pub fn day(self) -> Self {
-        Self(self.0.div_euclid(DAY_MS) * DAY_MS)
+        Self(self.0.div_euclid(DAY_MS).saturating_mul(DAY_MS))
     }
 
     /// This time plus `ms` milliseconds, saturating.
@@ -167,6 +167,9 @@ mod tests {
         assert_eq!(Millis(-1).day(), Millis(-DAY_MS));
         assert_eq!(Millis(DAY_MS + 5).day(), Millis(DAY_MS));
         assert_eq!(Millis(-1).hour(), 23);
+        // No clock shows these, but a job may name them.
+        assert_eq!(Millis(i64::MIN).day(), Millis(i64::MIN));
+        assert!(Millis(i64::MAX).day() <= Millis(i64::MAX));
     }
 
     #[test]

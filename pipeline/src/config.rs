@@ -64,8 +64,22 @@ pub fn load_with(
     env: &dyn Fn(&str) -> Option<String>,
     stores: &StoreCheck<'_>,
 ) -> Result<Checked, Vec<Fault>> {
+    load_as(text, file_name, env, stores, None)
+}
+
+/// The same for a process of that role, whatever the file and the environment say.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_as(
+    text: &str,
+    file_name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    stores: &StoreCheck<'_>,
+    role: Option<Role>,
+) -> Result<Checked, Vec<Fault>> {
     let context = Context::new(file_name, text, env);
-    let checked = raw::parse(&context, text).and_then(|table| check(&context, file_name, &table, stores));
+    let checked = raw::parse(&context, text).and_then(|table| check(&context, file_name, &table, stores, role));
     let faults = context.into_faults();
     match checked {
         Some(checked) if faults.is_empty() => Ok(checked),
@@ -78,9 +92,11 @@ fn check(
     file_name: &str,
     table: &raw::RawTable,
     store_check: &StoreCheck<'_>,
+    role: Option<Role>,
 ) -> Option<Checked> {
     let root = Section::new(context, String::new(), 0, table);
-    let role = stores::role(&root);
+    let of_file = stores::role(&root);
+    let role = role.unwrap_or(of_file);
     let (engine, queries) = services::read(&root);
     let stores = stores::read(&root, store_check);
     let limits = stores::limits(&root);

@@ -11,20 +11,28 @@ use tracemill_warehouse::{Embedded, Service, ServiceConfig, ServiceKind};
 
 use crate::PipelineError;
 use crate::assemble::{Shared, service_config, store_config};
-use crate::config::{self, Checked, Engine, QueryLimits};
+use crate::config::{self, Checked, Engine, QueryLimits, Role};
 
 /// Reads and checks a graph file with the process's environment.
 ///
 /// # Errors
 /// The file cannot be read; or every fault of it, rendered.
 pub fn load(path: &Path) -> Result<Checked, PipelineError> {
+    load_as(path, None)
+}
+
+/// The same for a process of that role, whatever the file and the environment say.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_as(path: &Path, role: Option<Role>) -> Result<Checked, PipelineError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| PipelineError::Io {
         what: format!("cannot read {name}"),
         reason: error.to_string(),
     })?;
     let env = |name: &str| std::env::var(name).ok();
-    config::load_with(&text, &name, &env, &check_store).map_err(|faults| PipelineError::Config {
+    config::load_as(&text, &name, &env, &check_store, role).map_err(|faults| PipelineError::Config {
         rendered: config::render(&faults),
     })
 }

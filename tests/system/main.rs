@@ -3,6 +3,7 @@
 mod bullmq;
 mod common;
 mod crash;
+mod demo;
 mod faults;
 mod fence;
 mod formats;
@@ -15,6 +16,7 @@ mod ingest_letters;
 mod ingest_poison;
 mod ingest_redis;
 mod late;
+mod preflight;
 mod rows;
 mod schema;
 mod stores;

@@ -73,7 +73,9 @@ fn plain(text: &str) -> String {
 #[must_use]
 pub fn job_of(prefix: &str, path: &str, modified: Millis) -> Option<Job> {
     let below = path.strip_prefix(prefix)?;
-    own(path, below).or_else(|| reference(path, below, modified))
+    own(path, below)
+        .or_else(|| reference(path, below, modified))
+        .filter(|job| !job.project.is_empty())
 }
 
 fn own(path: &str, below: &str) -> Option<Job> {
@@ -168,7 +170,15 @@ mod tests {
         assert_eq!((&*job.project, job.form, job.received), ("p", RawForm::OtlpStored, at));
         let job = job_of("events/", "events/p/trace/a/b/f.json", at).expect("an entity's file");
         assert_eq!((&*job.project, job.form), ("p", RawForm::Events));
-        for other in ["letters/p/x.json", "events/p/media/x.json", "events/p/trace/a/f.txt"] {
+        for other in [
+            "letters/p/x.json",
+            "events/p/media/x.json",
+            "events/p/trace/a/f.txt",
+            // Of no project.
+            "events//trace/a/f.json",
+            "events/otel//a.json",
+            "events//raw/2026/02/25/12/1772020800123-a.events.json",
+        ] {
             assert_eq!(job_of("events/", other, at), None, "{other}");
         }
     }

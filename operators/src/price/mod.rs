@@ -10,6 +10,7 @@
 mod cost;
 mod file;
 mod find;
+mod json;
 mod model;
 mod tokens;
 mod usage;
@@ -87,6 +88,18 @@ impl Prices {
         aliases.extend(file.aliases);
         models.extend(file.models);
         Ok(Self::of(models, aliases))
+    }
+
+    /// The same with a file in JSON: the tables of the TOML file as objects.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file; lines are known of what is not JSON alone.
+    pub fn extended_json(self, text: &str) -> Result<Self, Vec<PriceFault>> {
+        let toml = json::to_toml(text).map_err(|fault| vec![fault])?;
+        self.extended(&toml).map_err(|mut faults| {
+            faults.iter_mut().for_each(|fault| fault.line = None);
+            faults
+        })
     }
 
     fn of(models: Vec<Model>, aliases: HashMap<Text, Vec<Text>>) -> Self {

@@ -11,8 +11,9 @@ use super::GraphArg;
 use crate::PipelineError;
 use crate::assemble;
 use crate::bars::say;
-use crate::config::{Backend, Checked, Engine, Projects};
+use crate::config::{Backend, BullMq, Checked, Engine, Projects};
 use crate::error::exit_code;
+use crate::ingestion::assemble::prices;
 use crate::preflight;
 use crate::session::{Session, load};
 
@@ -30,6 +31,15 @@ pub(super) struct CheckArgs {
 pub(super) async fn check(args: CheckArgs) -> Result<(), PipelineError> {
     let checked = load(&args.graph.graph)?;
     summary(&checked);
+    // It is a file of this machine, as the graph file is.
+    let priced = prices(&checked.prices)?;
+    if let Some(file) = &checked.prices.file {
+        say(&format!(
+            "  ok      price file {}: {} models are known",
+            file.display(),
+            priced.len()
+        ));
+    }
     if !args.connect {
         say("ok");
         return Ok(());
@@ -158,6 +168,35 @@ async fn connect(session: &Session, results: &mut Results) {
             );
         }
     }
+    let Some((_, route)) = session.checked.ingestion() else {
+        return;
+    };
+    for place in preflight::places(&route) {
+        results.add(
+            &format!("{}: writes, reads, removes", place.name()),
+            place.probe(session).await,
+        );
+    }
+    if let Backend::BullMq(bull) = &route.queue.backend {
+        redis(bull, results).await;
+    }
+}
+
+/// What may lose jobs is told, and is no failure.
+async fn redis(bull: &BullMq, results: &mut Results) {
+    let address = &bull.address;
+    match preflight::redis(bull).await {
+        Ok(report) => {
+            let version = Some(report.version.as_str()).filter(|version| !version.is_empty());
+            let version = version.unwrap_or("unknown");
+            results.add(&format!("redis at {address} answers (version {version})"), Ok(()));
+            for (warning, hint) in report.warnings() {
+                say(&format!("  warning redis at {address}: {warning}"));
+                say(&format!("          hint: {hint}"));
+            }
+        }
+        Err(error) => results.add(&format!("redis at {address} answers"), Err(error)),
+    }
 }
 
 /// Where a server cannot be reached, nothing more is asked of it.
@@ -169,6 +208,12 @@ async fn server(session: &Session, kind: ServiceKind, service: &Service, results
     };
     let is_there = version.is_ok();
     results.add(&name, version.map(drop).map_err(Into::into));
+    if is_there && kind == ServiceKind::ReadWrite && session.checked.ingestion().is_some() {
+        results.add(
+            "tables of ingestion have their columns",
+            preflight::check_every_table(service).await,
+        );
+    }
     if is_there && kind == ServiceKind::Export {
         results.add("clocks agree", preflight::check_clock(service, &Clock::system()).await);
         results.add(

@@ -1,38 +1,53 @@
-//! `demo`: synthetic agent runs into the embedded ClickHouse and out as Parquet, through the same graph as everything
-//! else, then verified.
+//! `demo`: synthetic agent runs sent as the Langfuse clients send them, through the intake, the queue and the ingestion graph
+//! into the embedded ClickHouse, and out as Parquet through the export graph; then verified, and compared row by row with
+//! what was sent.
 //!
-//! Everything is in one folder: `clickhouse/`, `lake/`, `status/` and the graph file `demo.toml`. A second run on the
-//! folder writes the days that follow.
+//! Everything is in one folder: `clickhouse/`, `raw/`, `queue/`, `lake/`, `status/` and the graph file `demo.toml`. A second
+//! run on the folder writes the days that follow. Every figure that is told was counted.
+
+mod proof;
+mod sums;
+mod through;
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use tracemill_model::time::DAY_MS;
-use tracemill_model::{ByteSize, Millis, ProjectId};
+use tracemill_model::{ByteSize, Millis, ProjectId, Secret};
 use tracemill_operators::Clock;
-use tracemill_sources::synth::{Phase, ProjectSpec, SynthConfig};
+use tracemill_sources::synth::sdk::{Expectation, Protocol, Runs, SdkConfig};
+use tracemill_sources::synth::{ProjectSpec, SynthConfig};
 use tracemill_warehouse::{Comment, MigrateOptions, Service, ServiceKind, Statement, migrate};
 
+use self::proof::prove;
+use self::sums::Sums;
+use self::through::{TakenIn, through};
 use super::run::{Drive, Show};
-use super::synth::watched_load;
 use super::verify::{Asked, connected};
 use crate::PipelineError;
 use crate::assemble::Choice;
 use crate::bars::say;
 use crate::config::{self, Checked};
 use crate::export::Extent;
-use crate::load::LoadOptions;
 use crate::pace::grouped;
+use crate::send::Key;
 use crate::session::Session;
 
-/// The graph, with places for its folders.
+/// The graphs, with places for their folders.
 const GRAPH: &str = include_str!("demo.toml");
 /// Days that one run writes.
 const DAYS: u32 = 2;
 /// The first run begins so many days before today, which leaves room for those that follow.
 const DAYS_BACK: i64 = 30;
+/// The projects, and how many traces a day each has in the small size.
+const PROJECTS: [(&str, u32); 3] = [("support-bot", 450), ("coding-agent", 450), ("research", 100)];
+/// The share of entities that come as two events.
+const UPDATES: f64 = 0.25;
+/// By how many traces the end of an entity is behind its beginning.
+const BEHIND: usize = 8;
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -48,12 +63,25 @@ pub(super) struct DemoArgs {
     fresh: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Size {
-    /// About 67,000 rows, 310 MiB.
+    /// About 700 rows: to see that it works.
+    Tiny,
+    /// About 33,000 rows, 155 MiB.
     Small,
     /// About 335,000 rows, 1.5 GiB.
     Medium,
+}
+
+impl Size {
+    /// Traces a day, of so many in the small size.
+    const fn traces(self, small: u32) -> u32 {
+        match self {
+            Self::Tiny => small / 50,
+            Self::Small => small,
+            Self::Medium => small * 10,
+        }
+    }
 }
 
 /// The demo's folders.
@@ -61,6 +89,8 @@ struct Home {
     dir: PathBuf,
     graph: PathBuf,
     clickhouse: PathBuf,
+    raw: PathBuf,
+    queue: PathBuf,
     lake: PathBuf,
     status: PathBuf,
 }
@@ -71,6 +101,8 @@ impl Home {
         Ok(Self {
             graph: dir.join("demo.toml"),
             clickhouse: dir.join("clickhouse"),
+            raw: dir.join("raw"),
+            queue: dir.join("queue"),
             lake: dir.join("lake"),
             status: dir.join("status"),
             dir,
@@ -79,7 +111,7 @@ impl Home {
 
     /// Removes what a demo made, and nothing else.
     fn clear(&self) -> Result<(), PipelineError> {
-        for folder in [&self.clickhouse, &self.lake, &self.status] {
+        for folder in [&self.clickhouse, &self.raw, &self.queue, &self.lake, &self.status] {
             match std::fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(io("cannot remove an earlier demo")(error));
@@ -94,16 +126,28 @@ impl Home {
     fn graph(&self) -> Result<Checked, PipelineError> {
         let quoted = |path: &Path| toml::Value::String(path.display().to_string().replace('$', "$$")).to_string();
         let text = GRAPH
+            .replace("{listen}", &free_address()?)
             .replace("{clickhouse}", &quoted(&self.clickhouse))
+            .replace("{raw}", &quoted(&self.raw))
+            .replace("{queue}", &quoted(&self.queue))
             .replace("{lake}", &quoted(&self.lake))
             .replace("{status}", &quoted(&self.status));
-        std::fs::create_dir_all(&self.lake).map_err(io("cannot make the folder"))?;
+        for store in [&self.lake, &self.raw] {
+            std::fs::create_dir_all(store).map_err(io("cannot make the folder"))?;
+        }
         std::fs::write(&self.graph, &text).map_err(io("cannot write the graph file"))?;
         // The demo is the same whatever the environment says of other installations.
         config::load(&text, &self.graph.display().to_string(), &|_| None).map_err(|faults| PipelineError::Config {
             rendered: config::render(&faults),
         })
     }
+}
+
+/// An address of this machine that nobody listens on: a port of the demo's own, so that it is in nobody's way.
+fn free_address() -> Result<String, PipelineError> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(io("cannot find a free port"))?;
+    let address = listener.local_addr().map_err(io("cannot find a free port"))?;
+    Ok(address.to_string())
 }
 
 fn io(what: &'static str) -> impl Fn(std::io::Error) -> PipelineError {
@@ -123,12 +167,13 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), PipelineError> {
     let session = Session::of(home.graph()?).await?;
     let shown = show(&session, &home, args.size).await;
     let closed = session.close().await;
-    shown.and(closed)?;
-    farewell(&home, began.elapsed());
+    let sums = shown?;
+    closed?;
+    farewell(&home, sums, began.elapsed());
     Ok(())
 }
 
-async fn show(session: &Session, home: &Home, size: Size) -> Result<(), PipelineError> {
+async fn show(session: &Session, home: &Home, size: Size) -> Result<Option<Sums>, PipelineError> {
     if let Some(engine) = &session.engine {
         let version = session.service(ServiceKind::Export)?.server_version().await?;
         say(&format!(
@@ -138,7 +183,10 @@ async fn show(session: &Session, home: &Home, size: Size) -> Result<(), Pipeline
     }
     let service = session.service(ServiceKind::ReadWrite)?;
     migrate(&service, &MigrateOptions::default()).await?;
-    let rows = rows_in(&service, home, size).await?;
+    let taken = match days(&service, home).await? {
+        Some(first) => Some(take_in(session, &service, first, size).await?),
+        None => None,
+    };
 
     say("3. The export graph reads them window by window, keeps the newest version of each id, writes Parquet");
     let drive = Drive {
@@ -147,7 +195,7 @@ async fn show(session: &Session, home: &Home, size: Size) -> Result<(), Pipeline
         choice: Choice::default(),
         stop_within: Duration::from_secs(30),
         show: Show {
-            expected: rows,
+            expected: taken.as_ref().map(|(_, stored)| stored.iter().sum()),
             tick: Some(Box::new(new_files(&home.lake))),
         },
     };
@@ -159,11 +207,27 @@ async fn show(session: &Session, home: &Home, size: Size) -> Result<(), Pipeline
         range: None,
         deep: true,
     };
-    connected(session, &asked).await
+    connected(session, &asked).await?;
+
+    let Some((taken, stored)) = taken else { return Ok(None) };
+    say("5. Every row in the files is compared with what its client sent");
+    let projects = PROJECTS
+        .iter()
+        .map(|(name, _)| project(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let proof = prove(session, &projects, &taken.rows).await?;
+    let sums = Sums { taken, stored, proof };
+    match sums.proof.differences() {
+        0 => Ok(Some(sums)),
+        differences => {
+            sums.proof_lines().iter().for_each(|line| say(line));
+            Err(PipelineError::Verify { differences })
+        }
+    }
 }
 
-/// Writes the next days. `None`: there is no room for more days before today.
-async fn rows_in(service: &Service, home: &Home, size: Size) -> Result<Option<u64>, PipelineError> {
+/// The first of the days that come next. `None`: there is no room for more days before today.
+async fn days(service: &Service, home: &Home) -> Result<Option<Millis>, PipelineError> {
     let statement = Statement::new(
         "SELECT toUnixTimestamp64Milli(max(timestamp)), count() FROM traces",
         Comment::new("demo"),
@@ -182,46 +246,108 @@ async fn rows_in(service: &Service, home: &Home, size: Size) -> Result<Option<u6
         ));
         return Ok(None);
     }
-    match traces {
-        0 => say(&format!("2. Agent runs of {DAYS} days from {} on go in", first.date())),
-        _ => say(&format!(
-            "2. The tables hold {} traces of an earlier demo, which stay; {DAYS} days from {} on go in",
-            grouped(traces),
-            first.date()
-        )),
+    if traces > 0 {
+        say(&format!(
+            "   The tables hold {} traces of an earlier demo, which stay",
+            grouped(traces)
+        ));
     }
-    let options = LoadOptions {
-        config: config(first, size)?,
-        ledger: None,
-        phases: vec![Phase::Main],
+    Ok(Some(first))
+}
+
+/// Sends the runs of some days. What came of it, and how many rows there are now that were not there before.
+async fn take_in(
+    session: &Session,
+    service: &Service,
+    first: Millis,
+    size: Size,
+) -> Result<(TakenIn, [u64; 3]), PipelineError> {
+    if let Some(intake) = &session.checked.intake {
+        say(&format!(
+            "2. Clients send agent runs of {DAYS} days from {} on to http://{}, half of them in batches of events, half as \
+             OpenTelemetry spans",
+            first.date(),
+            intake.listen
+        ));
+    }
+    let before = live_rows(service).await?;
+    let taken = through(session, sdk_config(first, size)?, keys()?).await?;
+    let after = live_rows(service).await?;
+    let stored = [0, 1, 2].map(|at| after[at].saturating_sub(before[at]));
+    say(&format!(
+        "   {} events in {:.1} s, {} requests; every job is acknowledged, {} letters",
+        grouped(taken.report.events),
+        taken.report.took.as_secs_f64(),
+        grouped(taken.report.requests),
+        grouped(taken.status.letters)
+    ));
+    let sum = |of: fn(&Expectation) -> u64| taken.expected.iter().map(of).sum::<u64>();
+    let expected = [
+        sum(|one| one.traces),
+        sum(|one| one.observations),
+        sum(|one| one.scores),
+    ];
+    if stored != expected {
+        say(&format!(
+            "   ClickHouse has {stored:?} new traces, observations and scores; {expected:?} were sent"
+        ));
+        let differences = (0..3).map(|at| stored[at].abs_diff(expected[at])).sum();
+        return Err(PipelineError::Verify { differences });
+    }
+    Ok((taken, stored))
+}
+
+/// Entities that are not deleted: traces, observations, scores.
+async fn live_rows(service: &Service) -> Result<[u64; 3], PipelineError> {
+    // A subquery by itself may be null.
+    let count = |table: &str| format!("assumeNotNull((SELECT count() FROM {table} FINAL WHERE is_deleted = 0))");
+    let counts = ["traces", "observations", "scores"].map(count).join(", ");
+    let statement = Statement::new(format!("SELECT {counts}"), Comment::new("demo"));
+    let (traces, observations, scores): (u64, u64, u64) = service.one(&statement).await?;
+    Ok([traces, observations, scores])
+}
+
+fn project(name: &str) -> Result<ProjectId, PipelineError> {
+    ProjectId::new(name).map_err(|error| PipelineError::Usage {
+        reason: error.to_string(),
+    })
+}
+
+/// As the graph file has them.
+fn keys() -> Result<Vec<Key>, PipelineError> {
+    let key = |(name, _): &(&str, u32)| {
+        Ok(Key {
+            project: project(name)?,
+            public: format!("pk-lf-{name}"),
+            secret: Secret::new(format!("sk-lf-{name}")),
+        })
     };
-    Ok(Some(watched_load(service, options).await?.rows))
+    PROJECTS.iter().map(key).collect()
+}
+
+fn sdk_config(first: Millis, size: Size) -> Result<SdkConfig, PipelineError> {
+    Ok(SdkConfig {
+        runs: Runs::Agents(config(first, size)?),
+        protocol: Protocol::Mix,
+        updates: UPDATES,
+        behind: BEHIND,
+    })
 }
 
 fn config(first: Millis, size: Size) -> Result<SynthConfig, PipelineError> {
-    let times = match size {
-        Size::Small => 1,
-        Size::Medium => 5,
+    let spec = |(name, traces): &(&str, u32)| {
+        Ok(ProjectSpec {
+            traces_per_day: size.traces(*traces),
+            ..ProjectSpec::new(project(name)?)
+        })
     };
-    let projects = [("support-bot", 900), ("coding-agent", 900), ("research", 200)];
     Ok(SynthConfig {
-        // Other days are other rows, also to the deduplication of inserts.
+        // Other days are other runs.
         seed: u64::try_from(first.0 / DAY_MS).unwrap_or(1),
         from: first,
         days: DAYS,
         fingerprints: false,
-        projects: projects
-            .into_iter()
-            .map(|(name, traces)| {
-                let id = ProjectId::new(name).map_err(|error| PipelineError::Usage {
-                    reason: error.to_string(),
-                })?;
-                Ok(ProjectSpec {
-                    traces_per_day: traces * times,
-                    ..ProjectSpec::new(id)
-                })
-            })
-            .collect::<Result<_, PipelineError>>()?,
+        projects: PROJECTS.iter().map(spec).collect::<Result<_, PipelineError>>()?,
         ..SynthConfig::default()
     })
 }
@@ -260,15 +386,18 @@ fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     found
 }
 
-fn farewell(home: &Home, took: Duration) {
+fn farewell(home: &Home, sums: Option<Sums>, took: Duration) {
     let files_out = files(&home.lake);
     let bytes = files_out.iter().map(|(_, bytes)| bytes).sum();
     let here = std::env::current_dir().unwrap_or_default();
     let short = |path: &Path| path.strip_prefix(&here).unwrap_or(path).display().to_string();
     let (lake, graph, clickhouse) = (short(&home.lake), short(&home.graph), short(&home.clickhouse));
+    say(&format!("\nDone in {:.1} s.", took.as_secs_f64()));
+    if let Some(sums) = sums {
+        sums.lines().iter().for_each(|line| say(line));
+    }
     say(&format!(
-        "\nDone in {:.1} s. {} Parquet files, {}, are in {lake}:",
-        took.as_secs_f64(),
+        "\n{} Parquet files, {}, are in {lake}:",
         files_out.len(),
         ByteSize(bytes)
     ));
@@ -284,11 +413,12 @@ fn farewell(home: &Home, took: Duration) {
         "  python3 -c \"import pyarrow.dataset as ds; d = ds.dataset('{lake}/coding-agent/observations'); \
          print(d.count_rows()); print(d.schema)\""
     ));
+    say(&format!("Send more, until Ctrl-C:    tracemill run {graph}"));
     say(&format!(
         "The source, until Ctrl-C:   tracemill clickhouse --dir {clickhouse}"
     ));
-    say(&format!("How far the exports are:    tracemill status {graph}"));
-    say(&format!("The graph:                  tracemill graph {graph}"));
+    say(&format!("How far it is:              tracemill status {graph}"));
+    say(&format!("The graphs:                 tracemill graph {graph}"));
     say(&format!(
         "More days:                  tracemill demo{}",
         match home.dir.strip_prefix(&here) {
@@ -310,13 +440,24 @@ mod tests {
             let home = Home::at(&folder.path().join(name)).expect("a path");
             let checked = home.graph().expect("no faults");
             assert_eq!(checked.status.dir, home.status);
-            assert_eq!(checked.graphs.len(), 1);
+            assert_eq!(checked.graphs.len(), 2);
+            assert!(checked.ingestion().is_some() && checked.intake.is_some());
+            let keys = keys().expect("keys");
+            assert_eq!(checked.access.len(), keys.len());
+            for key in keys {
+                let access = checked
+                    .access
+                    .iter()
+                    .find(|access| access.project == key.project.as_str());
+                let publics = access.map(|access| access.keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>());
+                assert_eq!(publics, Some(vec![key.public]));
+            }
         }
     }
 
     #[test]
     fn every_size_is_a_configuration() {
-        for size in [Size::Small, Size::Medium] {
+        for size in [Size::Tiny, Size::Small, Size::Medium] {
             let config = config(Millis(0), size).expect("ids");
             assert_eq!(config.faults(), Vec::<String>::new());
         }

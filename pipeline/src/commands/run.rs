@@ -20,7 +20,7 @@ use crate::ingestion::process;
 use crate::pace::grouped;
 use crate::preflight;
 use crate::runtime::Runtime;
-use crate::session::Session;
+use crate::session::{Session, load_as};
 use crate::status::{Board, Ended, StatusFile};
 
 /// Arguments of `run`.
@@ -115,16 +115,15 @@ impl ChoiceArgs {
 
 /// `tracemill run`.
 pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
-    let session = Session::open(&args.graph.graph).await?;
-    let role = match args.role.as_deref() {
-        None => session.checked.role,
-        Some(name) => role(name)?,
-    };
+    let asked = args.role.as_deref().map(role).transpose()?;
+    let checked = load_as(&args.graph.graph, asked)?;
+    let role = checked.role;
     if role == Role::Web {
         return Err(PipelineError::Usage {
             reason: "the role web has nothing to run in this version".to_owned(),
         });
     }
+    let session = Session::of(checked).await?;
     let extent = if args.once {
         Extent::UntilCaughtUp
     } else {
@@ -181,15 +180,9 @@ async fn both(
 }
 
 fn role(name: &str) -> Result<Role, PipelineError> {
-    match name {
-        "all" => Ok(Role::All),
-        "ingestion" => Ok(Role::Ingestion),
-        "export" => Ok(Role::Export),
-        "web" => Ok(Role::Web),
-        _ => Err(PipelineError::Usage {
-            reason: format!("{name} is no role: all, ingestion, export and web are"),
-        }),
-    }
+    Role::parse(name).ok_or_else(|| PipelineError::Usage {
+        reason: format!("{name} is no role: all, ingestion, export and web are"),
+    })
 }
 
 /// `tracemill export`.

@@ -165,26 +165,19 @@ pub(super) fn status(root: &Section<'_>) -> Status {
     }
 }
 
-const ROLES: [(&str, Role); 4] = [
-    ("all", Role::All),
-    ("ingestion", Role::Ingestion),
-    ("export", Role::Export),
-    ("web", Role::Web),
-];
-
 /// Reads `role`, else `LANGFUSE_WORKER_ROLE`.
 pub(super) fn role(root: &Section<'_>) -> Role {
-    if let Some(role) = root.choice("role", &ROLES) {
+    if let Some(role) = root.choice("role", &Role::NAMES) {
         return role;
     }
     let name = "LANGFUSE_WORKER_ROLE";
     let Some(text) = root.context.variable(name).filter(|_| !root.has("role")) else {
         return Role::All;
     };
-    if let Some((_, role)) = ROLES.iter().find(|(name, _)| *name == text) {
-        return *role;
+    if let Some(role) = Role::parse(&text) {
+        return role;
     }
-    let names = ROLES.map(|(name, _)| name);
+    let names = Role::NAMES.map(|(name, _)| name);
     root.context.report_variable(
         name,
         &format!("{name} is no role"),

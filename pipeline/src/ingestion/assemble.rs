@@ -251,26 +251,36 @@ fn largest(checked: &Checked) -> usize {
     bytes.map_or(LARGEST, |bytes| usize::try_from(bytes).unwrap_or(LARGEST))
 }
 
-fn prices(config: &config::Prices) -> Result<Prices, PipelineError> {
+/// The prices that the configuration asks for.
+///
+/// # Errors
+/// The price file cannot be read, or is wrong: every fault with its line.
+pub(crate) fn prices(config: &config::Prices) -> Result<Prices, PipelineError> {
     let none = || Prices::parse("").map_err(|faults| price_faults("no prices", &faults));
     let builtin = if config.builtin { Prices::builtin() } else { none()? };
     let Some(file) = &config.file else {
         return Ok(builtin);
     };
+    let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| PipelineError::Io {
-        what: format!("cannot read {}", file.display()),
+        what: format!("cannot read the price file {name}"),
         reason: error.to_string(),
     })?;
-    builtin
-        .extended(&text)
-        .map_err(|faults| price_faults(&file.display().to_string(), &faults))
+    let extended = match file.extension() {
+        Some(extension) if extension == "json" => builtin.extended_json(&text),
+        _ => builtin.extended(&text),
+    };
+    extended.map_err(|faults| price_faults(&name, &faults))
 }
 
-/// All faults at once.
+/// All faults at once, as those of the graph file are written.
 fn price_faults(file: &str, faults: &[PriceFault]) -> PipelineError {
-    let lines: Vec<String> = faults.iter().map(|fault| format!("{file}: {fault}")).collect();
+    let line = |fault: &PriceFault| match fault.line {
+        Some(line) => format!("{file}:{line}: {}", fault.message),
+        None => format!("{file}: {}", fault.message),
+    };
     PipelineError::Config {
-        rendered: lines.join("\n"),
+        rendered: faults.iter().map(line).collect::<Vec<_>>().join("\n"),
     }
 }
 

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tracemill_model::Millis;
 use tracemill_operators::{Budget, Clock};
 use tracemill_sinks::commit::fence::Owner;
-use tracemill_warehouse::tables::{Finding, Severity};
 use tracemill_warehouse::{Comment, MigrateOptions, Service, ServiceKind, Statement, migrate, tombstones};
 
 use super::assemble::{Assembled, assemble};
@@ -42,12 +41,27 @@ pub async fn run(
     stop_within: Duration,
     listens: bool,
 ) -> Result<(), PipelineError> {
+    run_told(session, stop, stop_within, listens, |_| {}).await
+}
+
+/// The same; `tell` is given the figures when the graph is about to start.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_told(
+    session: &Session,
+    stop: watch::Receiver<bool>,
+    stop_within: Duration,
+    listens: bool,
+    tell: impl FnOnce(&Gauges),
+) -> Result<(), PipelineError> {
     let Some((graph, route)) = session.checked.ingestion() else {
         return Ok(());
     };
     let clock = Clock::system();
     let service = session.service(ServiceKind::ReadWrite)?;
     let has_tombstones = prepare(session, &service, &clock).await?;
+    preflight::check_ingestion(session).await?;
     let memory = Budget::new("ingestion", session.checked.limits.memory.0);
     let memory = match graph.memory {
         Some(share) => memory.child(graph.name.as_str(), share.0),
@@ -55,6 +69,7 @@ pub async fn run(
     };
     let assembled = assemble(&session.checked, &graph.name, &route, &service, &memory, &clock)?;
     let gauges = gauges(session, &graph.name, &assembled, memory, &clock);
+    tell(&gauges);
     let Assembled {
         spec,
         puller,
@@ -163,14 +178,7 @@ pub(super) async fn prepare(session: &Session, service: &Service, clock: &Clock)
     if matches!(session.checked.engine, Engine::Embedded(_)) {
         migrate(service, &MigrateOptions::default()).await?;
     }
-    let findings = tracemill_warehouse::migrate::check(service).await?;
-    let faults: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.severity() == Severity::Fault)
-        .collect();
-    if !faults.is_empty() {
-        return Err(preflight::table_error(&faults));
-    }
+    preflight::check_every_table(service).await?;
     let comment = Comment::ingestion("tombstone", "countTombstones", None);
     let count = Statement::new(format!("SELECT count() FROM `{}`", tombstones::TABLE), comment);
     Ok(service.one::<u64>(&count).await? > 0)

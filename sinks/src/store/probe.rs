@@ -17,6 +17,17 @@ const FOLDER: &str = "_tracemill/probe";
 /// After this no probe is still under way.
 const STALE_MS: i64 = 3_600_000;
 
+/// Since 1970.
+fn nanos() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos())
+}
+
+fn millis(nanos: u128) -> Millis {
+    Millis(i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX))
+}
+
 impl Store {
     /// Writes, conditionally creates, reads, lists and deletes a small object.
     ///
@@ -24,9 +35,7 @@ impl Store {
     /// One that says what is wrong: [`SinkError::Denied`], [`SinkError::NoBucket`], [`SinkError::Unreachable`],
     /// [`SinkError::Full`], or [`SinkError::Unsupported`] if the store does not honour conditional creation.
     pub async fn probe(&self) -> Result<(), SinkError> {
-        let nanos = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
+        let nanos = nanos();
         let path = format!("{FOLDER}/{nanos}-{}.json", std::process::id());
         let content = Bytes::from(format!("{{\"probe\":{nanos}}}\n"));
         if self.create(&path, content.clone()).await? == Created::AlreadyExists {
@@ -37,15 +46,38 @@ impl Store {
         }
         let checked = self.check_object(&path, &content).await;
         let removed = self.delete(&[path]).await;
-        let now = Millis(i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX));
-        self.remove_old_probes(now.plus(-STALE_MS)).await;
+        self.remove_old_probes(FOLDER, millis(nanos).plus(-STALE_MS)).await;
+        checked.and(removed)
+    }
+
+    /// Writes, reads and deletes a small object below a prefix (empty, or with a slash at its end): all that raw objects and
+    /// letters need.
+    ///
+    /// # Errors
+    /// As [`Self::probe`].
+    pub async fn probe_below(&self, prefix: &str) -> Result<(), SinkError> {
+        let nanos = nanos();
+        // No name of a raw object or of a letter.
+        let folder = format!("{prefix}{FOLDER}");
+        let path = format!("{folder}/{nanos}-{}", std::process::id());
+        let content = Bytes::from(format!("{nanos}\n"));
+        self.put(&path, content.clone()).await?;
+        let checked = match self.get(&path, 1024).await {
+            Ok(found) if found == content => Ok(()),
+            Ok(_) | Err(SinkError::NotFound { .. }) => {
+                Err(self.unfit("read what was just written", "the object reads back differently"))
+            }
+            Err(error) => Err(error),
+        };
+        let removed = self.delete(&[path]).await;
+        self.remove_old_probes(&folder, millis(nanos).plus(-STALE_MS)).await;
         checked.and(removed)
     }
 
     /// Removes what killed processes left of their probes. Best effort: it harms nobody.
-    async fn remove_old_probes(&self, before: Millis) {
-        let _ = self.remove_stale_uploads(FOLDER, before).await;
-        let Ok(entries) = self.list(FOLDER, 100_000).await else {
+    async fn remove_old_probes(&self, folder: &str, before: Millis) {
+        let _ = self.remove_stale_uploads(folder, before).await;
+        let Ok(entries) = self.list(folder, 100_000).await else {
             return;
         };
         let old = entries.into_iter().filter(|entry| entry.modified < before);

@@ -47,6 +47,14 @@ pub enum QueueError {
         /// What is wrong.
         reason: String,
     },
+    /// Redis cannot hold a queue.
+    #[error("{reason}")]
+    Unfit {
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The queue was closed.
     #[error("the queue is closed")]
     Closed,
@@ -55,7 +63,7 @@ pub enum QueueError {
 impl Blame for QueueError {
     fn fault(&self) -> Fault {
         match self {
-            Self::InUse { .. } | Self::Open { .. } | Self::Config { .. } => Fault::User,
+            Self::InUse { .. } | Self::Open { .. } | Self::Config { .. } | Self::Unfit { .. } => Fault::User,
             Self::Storage { .. } | Self::Away { .. } | Self::Closed => Fault::Remote,
             Self::Refused { transient, .. } => {
                 if *transient {
@@ -71,7 +79,7 @@ impl Blame for QueueError {
         match self {
             Self::Storage { .. } | Self::Away { .. } | Self::Closed => true,
             Self::Refused { transient, .. } => *transient,
-            Self::InUse { .. } | Self::Open { .. } | Self::Config { .. } => false,
+            Self::InUse { .. } | Self::Open { .. } | Self::Config { .. } | Self::Unfit { .. } => false,
         }
     }
 
@@ -83,6 +91,7 @@ impl Blame for QueueError {
             Self::Away { .. } => "unreachable",
             Self::Refused { .. } => "refused",
             Self::Config { .. } => "config",
+            Self::Unfit { .. } => "unfit",
             Self::Closed => "closed",
         }
     }
@@ -95,6 +104,8 @@ impl Blame for QueueError {
             Self::Refused { transient: false, .. } => {
                 Some("check user, password and the permission to run scripts".into())
             }
+            Self::Unfit { hint, .. } => Some((*hint).to_owned()),
+            Self::Away { .. } => Some("start redis, or correct its url".into()),
             _ => None,
         }
     }

@@ -235,6 +235,23 @@ impl Graph {
 }
 
 impl Role {
+    /// All of them, with the names that files and the command line have for them.
+    pub const NAMES: [(&str, Self); 4] = [
+        ("all", Self::All),
+        ("ingestion", Self::Ingestion),
+        ("export", Self::Export),
+        ("web", Self::Web),
+    ];
+
+    /// The role of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::NAMES
+            .into_iter()
+            .find(|(own, _)| *own == name)
+            .map(|(_, role)| role)
+    }
+
     /// Whether a process of this role runs that graph.
     #[must_use]
     pub fn runs(self, graph: &Graph) -> bool {

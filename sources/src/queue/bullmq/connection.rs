@@ -109,6 +109,13 @@ impl Connection {
         self.settle(outcome).await
     }
 
+    /// What the server says of itself.
+    pub(super) async fn info(&self) -> Result<String, QueueError> {
+        let mut connection = self.connected().await?;
+        let outcome = redis::cmd("INFO").query_async(&mut connection).await;
+        self.settle(outcome).await
+    }
+
     /// Drops the connection; one that waits ends with it.
     pub(super) async fn close(&self) {
         self.open.lock().await.take();

@@ -21,6 +21,7 @@ mod held;
 mod keep;
 mod names;
 mod opts;
+mod probe;
 mod producer;
 mod pull;
 mod scripts;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 use self::connection::Connection;
 use self::held::{Held, Inner, Source};
 pub use self::names::{LangfuseQueues, OWN_QUEUE, Prefix};
+pub use self::probe::{RedisReport, probe};
 pub use self::producer::{BullProducer, ProducerConfig};
 use super::{Acknowledged, Depth, Failed, JobHandle, Pulled, Queue, QueueError, Retried, State, payload};
 

@@ -17,6 +17,7 @@ mod even;
 mod json;
 mod otlp;
 mod protobuf;
+mod record;
 mod rest;
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ use serde::Serialize;
 use tracemill_model::table::TABLES;
 use tracemill_model::{Millis, ProjectId, Table};
 
+use self::record::Record;
+pub use self::record::{SentRow, compared, digest};
 use self::rest::Part;
 use super::content::{self, Context};
 use super::error::SynthError;
@@ -216,6 +219,20 @@ impl Requests {
         })
     }
 
+    /// The same, remembering what each row must be: see [`Self::take_record`].
+    #[must_use]
+    pub fn recording(mut self) -> Self {
+        self.desk.record.begin();
+        self
+    }
+
+    /// What all rows so far must be, in no particular order; nothing without [`Self::recording`]. Take it when there are no
+    /// more requests: a trace is known to be sent only with its first span.
+    #[must_use]
+    pub fn take_record(&mut self) -> Vec<SentRow> {
+        self.desk.record.take()
+    }
+
     /// How many units of work there are left.
     #[must_use]
     pub fn left(&self) -> usize {
@@ -327,6 +344,7 @@ struct Desk {
     ready: VecDeque<Request>,
     event: Vec<u8>,
     scratch: Vec<u8>,
+    record: Record,
 }
 
 /// The end of an entity: its table, and the event's texts before and after the envelope.
@@ -374,6 +392,7 @@ impl Desk {
             ready: VecDeque::new(),
             event: Vec::new(),
             scratch: Vec::new(),
+            record: Record::default(),
         }
     }
 
@@ -402,11 +421,18 @@ impl Desk {
             self.settle(project);
         }
         self.open[project].rows[slot(entity.table)] += 1;
+        if entity.table != Table::Traces || !is_otlp {
+            let row = &rows[slot(entity.table)];
+            self.record.add(project, entity.table, version.kind, row);
+        }
         match entity.table {
             Table::Traces if is_otlp => self.open[project].trace = Some((*entity, *version)),
             Table::Observations if is_otlp => {
                 let is_root = self.open[project].trace.take().is_some();
                 let trace = is_root.then_some(&rows[slot(Table::Traces)]);
+                if let Some(trace) = trace {
+                    self.record.add(project, Table::Traces, 0, trace);
+                }
                 let mut event = std::mem::take(&mut self.event);
                 event.clear();
                 let row = &rows[slot(Table::Observations)];

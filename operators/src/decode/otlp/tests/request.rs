@@ -405,6 +405,20 @@ fn frames() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_counted() {
+    // A scope whose only field has more bytes than there are: in a list of spans, in a resource, in a request.
+    let scope = [0x0a, 0x02, 0x0a, 0x05];
+    let spans = [&[0x12, 0x04][..], &scope].concat();
+    let request = [&[0x0a, 0x06][..], &spans].concat();
+    let form = RawForm::OtlpProtobuf;
+    assert_eq!(
+        object(&request, form, RECEIVED, &Sdk::default()),
+        Err(OtlpError::Protobuf)
+    );
+    assert_eq!(count(&request, form), Err(OtlpError::Protobuf));
+}
+
+#[test]
 fn compression_is_bounded() {
     use std::io::Write as _;
     let plain = vec![b'x'; 1_000_000];
