@@ -3,6 +3,7 @@
 //! Memory: 48 bytes a row.
 
 use tracemill_model::Table;
+use tracemill_model::table::TABLES;
 use twox_hash::XxHash3_128;
 
 use crate::synth::plan::SCORE_TYPES;
@@ -66,7 +67,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn begin(&mut self) {
         let of = |table: Table| compared(table).iter().map(|name| at(table, name)).collect();
-        self.places = Some([Table::Traces, Table::Observations, Table::Scores].map(of));
+        self.places = Some(TABLES.map(of));
     }
 
     pub(super) fn add(&mut self, project: usize, table: Table, kind: u8, row: &Row) {
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn compared_columns_are_columns_of_text_and_begin_with_the_id() {
-        for table in tracemill_model::table::TABLES {
+        for table in TABLES {
             assert_eq!(compared(table).first(), Some(&"id"));
             let exported = table.export_columns();
             assert!(compared(table).iter().all(|name| exported.contains(name)), "{table}");
