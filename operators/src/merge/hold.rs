@@ -233,7 +233,9 @@ impl Door {
             self.unread.ask(key, wanted.oldest);
         }
         let gauge = &self.config.gauge;
-        gauge.bytes.fetch_add(self.bytes.saturating_sub(before), Ordering::Relaxed);
+        gauge
+            .bytes
+            .fetch_add(self.bytes.saturating_sub(before), Ordering::Relaxed);
         gauge.lookups.fetch_add(keys.len() as u64, Ordering::Relaxed);
         (steps, Ask { keys })
     }

@@ -169,7 +169,8 @@ impl Puller {
     }
 
     fn press(&self, is_pressed: bool) {
-        self.pressed.send_if_modified(|pressed| std::mem::replace(pressed, is_pressed) != is_pressed);
+        self.pressed
+            .send_if_modified(|pressed| std::mem::replace(pressed, is_pressed) != is_pressed);
     }
 
     /// The jobs of the next epoch, `rest` first; `None`: it is time to stop.

@@ -216,7 +216,11 @@ impl Table {
         if self.waiting.tickets.is_empty() || self.is_writing {
             return None;
         }
-        let age = if *config.pressed.borrow() { config.age / 4 } else { config.age };
+        let age = if *config.pressed.borrow() {
+            config.age / 4
+        } else {
+            config.age
+        };
         Some(self.began.map_or_else(Instant::now, |began| began + age))
     }
 
