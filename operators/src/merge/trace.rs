@@ -2,7 +2,8 @@
 //!
 //! Its time: the first whole event's own (its explicit timestamp before the envelope's), or that of any span if that is
 //! earlier. For a client that sends `trace-create` this is the earliest event's; for spans it is the minimum, in whichever
-//! order they arrive. A stored time that comes from none of the patches stays, but for spans that are earlier.
+//! order they arrive. A stored time that comes from none of the patches stays, but for spans that are earlier, the root
+//! among them.
 
 use tracemill_model::Millis;
 use tracemill_model::ingest::{EntityKey, Rank, Text, TraceBody, TraceRow};
@@ -63,8 +64,11 @@ fn time(stored: Option<Millis>, sent: &[Sent<'_, TraceBody>], now: Millis) -> Mi
         .find_map(|sent| sent.body.timestamp)
         .or_else(|| whole.first().map(own));
     let stays = stored.filter(|stored| sent.iter().all(|sent| own(sent) != *stored));
+    // The stored time may be that of a child whose events are not at hand.
+    let roots = whole.iter().filter(|sent| sent.body.timestamp == Some(sent.at()));
+    let roots = stays.and_then(|_| roots.map(own).min());
     let of_whole = stays.or(of_whole);
-    parts.iter().map(own).chain(of_whole).min().unwrap_or(now)
+    parts.iter().map(own).chain(of_whole).chain(roots).min().unwrap_or(now)
 }
 
 /// All that were ever sent, each once, in the order of their UTF-16 code units.

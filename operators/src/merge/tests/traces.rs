@@ -312,3 +312,14 @@ fn example_12_late_spans_take_nothing_away() {
     let first = trace_row(None, std::slice::from_ref(&early));
     assert_eq!(trace_row(Some(&first), &[early, root]).user_id, some("u"));
 }
+
+#[test]
+fn a_root_that_comes_after_its_children_were_stored_and_forgotten_begins_the_trace() {
+    let empty = TraceBody::default;
+    let stored = trace_row(None, &[ranked(Rank::Stub, 522, 0, empty())]);
+    let at_hand = [ranked(Rank::Stub, 663, 1, empty()), ranked(Rank::Whole, 65, 2, empty())];
+    assert_eq!(trace_row(Some(&stored), &at_hand).timestamp, Millis(65_000));
+    // One that is later changes nothing.
+    let later = [ranked(Rank::Whole, 600, 2, empty())];
+    assert_eq!(trace_row(Some(&stored), &later).timestamp, Millis(522_000));
+}
