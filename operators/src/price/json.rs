@@ -84,7 +84,6 @@ fn string(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::Prices;
-    use super::*;
 
     const TOML: &str = r#"
         [alias]

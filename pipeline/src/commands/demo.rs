@@ -229,7 +229,10 @@ async fn show(session: &Session, home: &Home, size: Size) -> Result<Option<Sums>
 /// The first of the days that come next. `None`: there is no room for more days before today.
 async fn days(service: &Service, home: &Home) -> Result<Option<Millis>, PipelineError> {
     let statement = Statement::new(
-        "SELECT toUnixTimestamp64Milli(max(timestamp)), count() FROM traces",
+        // What belongs to a trace may be of the day after it, and the next days begin behind all that is exported.
+        "SELECT greatest(toUnixTimestamp64Milli(max(timestamp)), \
+         assumeNotNull((SELECT toUnixTimestamp64Milli(max(start_time)) FROM observations)), \
+         assumeNotNull((SELECT toUnixTimestamp64Milli(max(timestamp)) FROM scores))), count() FROM traces",
         Comment::new("demo"),
     );
     let (newest, traces): (i64, u64) = service.one(&statement).await?;

@@ -3,6 +3,7 @@
 //! Memory: 48 bytes a row.
 
 use tracemill_model::Table;
+use tracemill_model::table::TABLES;
 use twox_hash::XxHash3_128;
 
 use crate::synth::plan::SCORE_TYPES;
@@ -66,7 +67,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn begin(&mut self) {
         let of = |table: Table| compared(table).iter().map(|name| at(table, name)).collect();
-        self.places = Some([Table::Traces, Table::Observations, Table::Scores].map(of));
+        self.places = Some(TABLES.map(of));
     }
 
     pub(super) fn add(&mut self, project: usize, table: Table, kind: u8, row: &Row) {
@@ -80,6 +81,27 @@ impl Record {
             id: digest(texts.clone().take(1)),
             content: digest(texts),
             is_exported: table != Table::Scores || !is_text || is_of_session(),
+        });
+    }
+
+    /// A trace that travels on its root span: what it has no input or output of its own for, it has from there.
+    pub(super) fn add_on_root(&mut self, project: usize, trace: &Row, root: &Row) {
+        let Some(places) = &self.places else { return };
+        let of_root = |name| &root.cells[at(Table::Observations, name)].text;
+        let texts = places[slot(Table::Traces)].iter().map(|place| {
+            let own = &trace.cells[*place].text;
+            let other = match Table::Traces.columns()[*place].name {
+                name @ ("input" | "output") if own.is_empty() => of_root(name),
+                _ => own,
+            };
+            other.as_slice()
+        });
+        self.rows.push(SentRow {
+            project,
+            table: Table::Traces,
+            id: digest(texts.clone().take(1)),
+            content: digest(texts),
+            is_exported: true,
         });
     }
 
@@ -103,7 +125,7 @@ mod tests {
 
     #[test]
     fn compared_columns_are_columns_of_text_and_begin_with_the_id() {
-        for table in tracemill_model::table::TABLES {
+        for table in TABLES {
             assert_eq!(compared(table).first(), Some(&"id"));
             let exported = table.export_columns();
             assert!(compared(table).iter().all(|name| exported.contains(name)), "{table}");
