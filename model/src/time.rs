@@ -27,7 +27,8 @@ impl Millis {
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
         let wrong = || TimeError { text: text.to_owned() };
-        if let Ok(ms) = text.parse::<i64>() {
+        // A time that no calendar has is written so: see `Display`.
+        if let Ok(ms) = text.strip_suffix("ms").unwrap_or(text).parse::<i64>() {
             return Ok(Self(ms));
         }
         if let Ok(at) = text.parse::<jiff::Timestamp>() {
@@ -159,6 +160,9 @@ mod tests {
         }
         assert_eq!(Millis(1_772_021_700_250).to_string(), "2026-02-25T12:15:00.250Z");
         assert_eq!(Millis(1_772_021_700_250).file_stem(), "2026-02-25T12-15-00");
+        for far in [Millis(i64::MAX), Millis(i64::MIN), Millis(253_402_300_800_000)] {
+            assert_eq!(Millis::parse(&far.to_string()), Ok(far), "{far}");
+        }
         assert!(Millis::parse("yesterday").is_err());
     }
 

@@ -61,10 +61,14 @@ struct Envelope<'a, P> {
     payload: P,
 }
 
-/// The envelope's time, else when the job was added: a time that cannot be read is no reason to lose data.
+/// The end of the year 9999, which no envelope is behind.
+const LAST: Millis = Millis(253_402_300_799_999);
+
+/// The envelope's time, else when the job was added: a time that cannot be read, or cannot be, is no reason to lose data.
 fn received(timestamp: Option<&RawValue>, added: Millis) -> Millis {
     timestamp
         .and_then(|raw| Millis::parse(raw.get().trim_matches('"')).ok())
+        .filter(|at| (Millis(0)..=LAST).contains(at))
         .unwrap_or(added)
 }
 
@@ -317,6 +321,27 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_cannot_be_is_when_the_job_was_added() {
+        for (timestamp, received) in [
+            ("1772021700001", Millis(1_772_021_700_001)),
+            ("9223372036854775807", ADDED),
+            ("-1", ADDED),
+            (r#""soon""#, ADDED),
+            ("null", ADDED),
+        ] {
+            let data = format!(
+                r#"{{"timestamp":{timestamp},"payload":{{"data":{{"type":"trace-create","eventBodyId":"e"}},"authCheck":{{"scope":{{"projectId":"p"}}}}}}}}"#
+            );
+            let read = work("ingestion-queue", "n", &data, ADDED);
+            assert!(
+                matches!(&read, Work::Entity(job) if job.received == received),
+                "{timestamp}: {read:?}"
+            );
+            assert_eq!(work("tracemill-ingestion", OWN_JOB, &own(&read), ADDED), read);
+        }
+    }
+
+    #[test]
     fn otel_jobs_are_raw_objects() {
         let sdk = r#","propagatedHeaders":{"x-langfuse-sdk-version":"5.1","n":1},"sdkName":"python""#;
         let read = work(
@@ -431,8 +456,8 @@ mod tests {
 
     fn any_work() -> impl Strategy<Value = Work> {
         let text = || any::<String>().prop_map(Text::from);
-        let take = (text(), text(), 0i64..4_000_000_000_000, proptest::option::of(text())).prop_map(
-            |(project, object, at, name)| {
+        let take =
+            (text(), text(), any::<i64>(), proptest::option::of(text())).prop_map(|(project, object, at, name)| {
                 Work::Take(Job {
                     bytes: 0,
                     project,
@@ -443,8 +468,7 @@ mod tests {
                     sdk: Sdk { name, version: None },
                     access: Access::Scores,
                 })
-            },
-        );
+            });
         let delete = (text(), proptest::collection::vec(text(), 0..4))
             .prop_map(|(project, ids)| Work::Delete(Deletion::Traces { project, ids }));
         prop_oneof![take, delete]

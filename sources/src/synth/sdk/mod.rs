@@ -431,7 +431,8 @@ impl Desk {
                 let is_root = self.open[project].trace.take().is_some();
                 let trace = is_root.then_some(&rows[slot(Table::Traces)]);
                 if let Some(trace) = trace {
-                    self.record.add(project, Table::Traces, 0, trace);
+                    self.record
+                        .add_on_root(project, trace, &rows[slot(Table::Observations)]);
                 }
                 let mut event = std::mem::take(&mut self.event);
                 event.clear();

@@ -84,6 +84,27 @@ impl Record {
         });
     }
 
+    /// A trace that travels on its root span: what it has no input or output of its own for, it has from there.
+    pub(super) fn add_on_root(&mut self, project: usize, trace: &Row, root: &Row) {
+        let Some(places) = &self.places else { return };
+        let of_root = |name| &root.cells[at(Table::Observations, name)].text;
+        let texts = places[slot(Table::Traces)].iter().map(|place| {
+            let own = &trace.cells[*place].text;
+            let other = match Table::Traces.columns()[*place].name {
+                name @ ("input" | "output") if own.is_empty() => of_root(name),
+                _ => own,
+            };
+            other.as_slice()
+        });
+        self.rows.push(SentRow {
+            project,
+            table: Table::Traces,
+            id: digest(texts.clone().take(1)),
+            content: digest(texts),
+            is_exported: true,
+        });
+    }
+
     pub(super) fn take(&mut self) -> Vec<SentRow> {
         std::mem::take(&mut self.rows)
     }
