@@ -448,10 +448,7 @@ mod tests {
             let keys = keys().expect("keys");
             assert_eq!(checked.access.len(), keys.len());
             for key in keys {
-                let access = checked
-                    .access
-                    .iter()
-                    .find(|access| access.project == key.project.as_str());
+                let access = checked.access.iter().find(|access| access.project == key.project);
                 let publics = access.map(|access| access.keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>());
                 assert_eq!(publics, Some(vec![key.public]));
             }

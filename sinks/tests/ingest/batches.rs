@@ -10,6 +10,7 @@ use tracemill_model::ingest::Row;
 use tracemill_operators::Epoch;
 use tracemill_operators::bridge::{Context, Emitter, Frontier, operator, publish_frontier, source};
 use tracemill_operators::gather::Chunk;
+use tracemill_operators::merge::stamp::Stamped;
 use tracemill_sinks::rows::task::{InsertConfig, insert};
 use tracemill_sinks::rows::{WriteState, Writer};
 
@@ -41,6 +42,7 @@ impl Inserting {
             // Nothing is inserted because of its age, but for the first of a table.
             age: Duration::from_secs(3600),
             bucket: "b".into(),
+            pressed: watch::channel(false).1,
         };
         let worker = std::thread::spawn(move || dataflow(&context, given, &config, &publish));
         Self {
@@ -54,6 +56,7 @@ impl Inserting {
     /// Gives rows at an epoch, and ends the epoch.
     fn give(&self, epoch: u64, rows: Vec<Row>) {
         let kind = rows[0].kind();
+        let rows = rows.into_iter().map(|row| Stamped { row, origin: None }).collect();
         self.steps.send((epoch, Some(Chunk { kind, rows }))).expect("it runs");
         self.steps.send((epoch, None)).expect("it runs");
     }
