@@ -288,7 +288,8 @@ proptest! {
 #[test]
 fn what_is_durable_is_let_go_though_no_patch_comes() {
     let script = Script {
-        epochs: vec![vec![patch(1, 5, 0)], vec![patch(2, 5, 1)], Vec::new()],
+        // The last ones only tell the time.
+        epochs: vec![vec![patch(1, 5, 0)], vec![patch(2, 5, 1)], Vec::new(), Vec::new()],
         workers: 1,
         for_ms: 0,
         tombstones: Tombstones::default(),

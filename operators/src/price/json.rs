@@ -126,7 +126,7 @@ mod tests {
             ("[]", None, "is an object"),
             (r#"{"model": null}"#, None, "null says nothing"),
             (r#"{"modell": []}"#, None, "modell"),
-            (r#"{"model": [{"id": "a", "match": "("}]}"#, None, "match"),
+            (r#"{"model": [{"id": "a", "match": "("}]}"#, None, "regular expression"),
         ] {
             let faults = Prices::parse("").expect("none").extended_json(text).expect_err(text);
             let fault = faults.first().expect("a fault");

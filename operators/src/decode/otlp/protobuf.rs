@@ -11,17 +11,13 @@ use super::span::{Scope, Span, SpanEvent, Unreadable, Visitor, hex};
 use super::value::{MAX_DEPTH, Pairs, Value};
 use super::wire::{Fields, Malformed, Wire, text};
 
-/// Walks the frame and the fields of each scope and span, but into no value: what passes here can be read.
+/// Walks the frame and the fields of each span, but into no value: what passes here can be read.
 pub(super) fn count(bytes: &[u8]) -> Result<Counts, Malformed> {
     let mut counts = Counts::default();
     for (_, resource) in messages(bytes, 1) {
         counts.resource_spans += 1;
         for (_, scope) in messages(resource?, 2) {
-            let scope = scope?;
-            for (_, named) in messages(scope, 1) {
-                read_scope(named?, &mut Scope::default())?;
-            }
-            for (_, span) in messages(scope, 2) {
+            for (_, span) in messages(scope?, 2) {
                 for field in Fields(span?) {
                     field?;
                 }
