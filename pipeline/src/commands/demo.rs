@@ -65,11 +65,11 @@ pub(super) struct DemoArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Size {
-    /// About 700 rows: to see that it works.
+    /// About 600 rows: to see that it works.
     Tiny,
-    /// About 33,000 rows, 155 MiB.
+    /// About 29,000 rows, 137 MiB.
     Small,
-    /// About 335,000 rows, 1.5 GiB.
+    /// About 290,000 rows, 1.4 GiB.
     Medium,
 }
 

@@ -52,25 +52,27 @@ pub(super) async fn through(session: &Session, config: SdkConfig, keys: Vec<Key>
     });
     let sending = async {
         let gauges: Gauges = told.await.map_err(|_| ended())?;
-        let (report, mut requests) = all(session, config, keys).await?;
-        let status = settled(&gauges).await;
-        Ok(TakenIn {
-            report,
-            expected: requests.expectation(),
-            rows: requests.take_record(),
-            status,
-        })
+        let (report, requests) = all(session, config, keys).await?;
+        settled(&gauges).await;
+        Ok((gauges, report, requests))
     };
     tokio::pin!(ingestion, sending);
-    let taken: Result<TakenIn, PipelineError> = tokio::select! {
+    let sent: Result<(Gauges, SendReport, Requests), PipelineError> = tokio::select! {
         biased;
         failed = &mut ingestion => return Err(failed.err().unwrap_or_else(ended)),
-        taken = &mut sending => taken,
+        sent = &mut sending => sent,
     };
     stop.send_replace(true);
     let stopped = ingestion.await;
-    let taken = taken?;
-    stopped.map(|()| taken)
+    let (gauges, report, mut requests) = sent?;
+    stopped?;
+    Ok(TakenIn {
+        report,
+        expected: requests.expectation(),
+        rows: requests.take_record(),
+        // Counters are complete when everything has stopped.
+        status: gauges.status(None).await,
+    })
 }
 
 async fn all(session: &Session, config: SdkConfig, keys: Vec<Key>) -> Result<(SendReport, Requests), PipelineError> {
@@ -106,14 +108,14 @@ async fn listening(address: SocketAddr) {
 }
 
 /// Until the queue is empty: what is acknowledged is in ClickHouse, or is a letter.
-async fn settled(gauges: &Gauges) -> IngestionStatus {
+async fn settled(gauges: &Gauges) {
     let mut look = interval(LOOK);
     loop {
         look.tick().await;
         let status = gauges.status(None).await;
         let queue = &status.queue;
         if [queue.waiting, queue.active, queue.delayed] == [Some(0); 3] {
-            return status;
+            return;
         }
     }
 }
