@@ -128,10 +128,10 @@ pub async fn check_ingestion(session: &Session) -> Result<(), PipelineError> {
         return Ok(());
     };
     for place in places(&route) {
-        forgive(place.name(), place.probe(session).await)?;
+        forgive(&place.name(), place.probe(session).await)?;
     }
     if let Backend::BullMq(bull) = &route.queue.backend
-        && let Some(report) = forgive(bull.address.clone(), redis(bull).await)?
+        && let Some(report) = forgive(&bull.address, redis(bull).await)?
     {
         for (warning, hint) in report.warnings() {
             tracing::warn!(redis = bull.address, hint, "{warning}");
@@ -141,7 +141,7 @@ pub async fn check_ingestion(session: &Session) -> Result<(), PipelineError> {
 }
 
 /// What is away may come back.
-fn forgive<T>(what: String, probed: Result<T, PipelineError>) -> Result<Option<T>, PipelineError> {
+fn forgive<T>(what: &str, probed: Result<T, PipelineError>) -> Result<Option<T>, PipelineError> {
     match probed {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_transient() => {
