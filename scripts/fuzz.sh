@@ -5,10 +5,9 @@
 #   scripts/fuzz.sh 1200               1200 seconds a target
 #   scripts/fuzz.sh 1200 otlp jobs     these targets alone
 #
-# $TRACEMILL_FUZZ_SEEDS may name a folder of captured requests, which are fuzzed from as well: *otlp*.pb, *otlp*.pb.gz,
-# *otlp*.json, *ingestion*.json, *scores*.json. $TRACEMILL_FUZZ_SANITIZER is `none` unless set: `address` is slower and
-# looks at the C code too. What is found on the way is kept below target/fuzz/corpus; a crash ends the script, and is below
-# target/fuzz/artifacts.
+# It begins with the seeds of tests/fuzz and what the clients sent in tests/fixtures/sdk. $TRACEMILL_FUZZ_SANITIZER is
+# `none` unless set: `address` is slower and looks at the C code too. What is found on the way is kept below
+# target/fuzz/corpus; a crash ends the script, and is below target/fuzz/artifacts.
 #
 # Needs rustup's nightly toolchain, and a C++ compiler.
 set -eu
@@ -27,7 +26,7 @@ rustup run nightly rustc --version >/dev/null 2>&1 || {
     exit 1
 }
 
-# The first two bytes choose how a target reads the rest: see the targets.
+# The first two bytes choose how a target reads the rest: see tests/fuzz/src.
 seed() { # target, name, chooser, file or - for standard input
     { printf '%s' "$3"; cat "$4"; } > "$corpus/$1/seed-$2"
 }
@@ -37,7 +36,7 @@ captured() { # folder
         name=$(basename "$file")
         case $name in
             *headers*) ;;
-            *otlp*.decoded.json | *otlp*.json)
+            *otlp.json | *otlp.decoded.json)
                 seed otlp "$name" 10 "$file"
                 seed otlp "$name-stored" 2p "$file"
                 ;;
@@ -74,13 +73,13 @@ for file in "$root"/tests/fuzz/seeds/jobs-*.txt; do
         printf '%s' "$line" | tr '|' '\n' > "$corpus/jobs/seed-$(basename "$file")-$number"
     done < "$file"
 done
-[ -z "${TRACEMILL_FUZZ_SEEDS:-}" ] || captured "$TRACEMILL_FUZZ_SEEDS"
+captured "$root/tests/fixtures/sdk"
 
 mkdir -p "$target/artifacts"
 for name in "$@"; do
     echo "fuzz: $name for $seconds s"
     mkdir -p "$target/artifacts/$name"
-    cargo +nightly fuzz run --fuzz-dir "$root/tests/fuzz" --target-dir "$target" --release --debug-assertions \
+    cargo +nightly fuzz run --fuzz-dir "$root/tests/fuzz/targets" --target-dir "$target" --release --debug-assertions \
         --sanitizer "${TRACEMILL_FUZZ_SANITIZER:-none}" "$name" "$corpus/$name" -- \
         -max_total_time="$seconds" -max_len=20000 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -dict="$root/tests/fuzz/words.dict" -artifact_prefix="$target/artifacts/$name/"

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tracemill_tests::scratch::files_below;
+use tracemill_tests::scratch::{files_below, files_ending};
 use tracemill_tests::{Engine, Graph, Output, Scratch, Tracemill};
 
 /// The exported tables.
@@ -129,7 +129,8 @@ pub(crate) type WindowKey = (String, String, i64, i64);
 #[track_caller]
 pub(crate) fn manifests(store: &Path) -> BTreeMap<WindowKey, Value> {
     let mut newest: BTreeMap<WindowKey, Value> = BTreeMap::new();
-    for path in files_below(&store.join("_tracemill")) {
+    // By their ending: what is being written has another name until it is whole.
+    for path in files_ending(&store.join("_tracemill"), ".json") {
         if !path.parent().is_some_and(|folder| folder.ends_with("manifests")) {
             continue;
         }

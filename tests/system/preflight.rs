@@ -124,9 +124,9 @@ fn check_asks_stores_redis_and_prices() {
     let prices = stage.scratch.join("prices.toml");
     std::fs::write(&prices, "[[model]]\nid = \"m\"\nmatch = \"(\"\n").expect("written");
     let more = format!("[prices]\nfile = \"{}\"", prices.display());
-    let graph = stage.graph("prices", &local, &fine, &more);
+    let graph = stage.graph("priced", &local, &fine, &more);
     let output = stage.tracemill.run(args(&graph, "check", &[]));
-    says(&output, 2, &["prices.toml:3: ", "match"]);
+    says(&output, 2, &["prices.toml:3: ", "regular expression"]);
     std::fs::remove_file(&prices).expect("removed");
     says(
         &stage.tracemill.run(args(&graph, "check", &[])),

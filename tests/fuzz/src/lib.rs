@@ -3,7 +3,10 @@
 //! A target's first bytes choose how the rest is read, so that one corpus reaches every way in. ASCII digits and letters
 //! are good choosers, see `scripts/fuzz.sh`.
 
+pub mod ingestion;
+pub mod jobs;
 mod mutate;
+pub mod otlp;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -113,8 +116,8 @@ fn is_the_same(row: &Row, stored: &Row, again: Option<Row>, how: &str) {
         others: Vec::new(),
     };
     let (left, right) = (
-        Merged::new(row.clone(), None),
-        Merged::new(again.clone(), Some(&stored)),
+        Merged::new(row.clone(), None, None),
+        Merged::new(again.clone(), Some(&stored), None),
     );
     // A digest does not say what differs.
     if left != right {

@@ -1,6 +1,5 @@
 //! Changes inputs whose body is JSON as JSON: random bytes hardly ever stay valid, and would try the parser alone.
 
-use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Map, Value, json};
 
 /// Names that mean something somewhere.
@@ -78,22 +77,28 @@ impl Chance {
     }
 }
 
-/// For `libfuzzer_sys::fuzz_mutator`: every second time bytes are changed as ever, else one to three values of the JSON after
-/// the two choosing bytes.
-pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+/// Changes the first `size` bytes of `data` and gives the new size: every second time by `bytes`, which gets the same, else
+/// one to three values of the JSON after the two choosing bytes.
+pub fn mutate(
+    data: &mut [u8],
+    size: usize,
+    max_size: usize,
+    seed: u32,
+    bytes: impl FnOnce(&mut [u8], usize, usize) -> usize,
+) -> usize {
     let mut chance = Chance(u64::from(seed));
     if chance.below(2) == 0 || size < 2 {
-        return fuzzer_mutate(data, size, max_size);
+        return bytes(data, size, max_size);
     }
     let Ok(mut value) = serde_json::from_slice::<Value>(&data[2..size]) else {
-        return fuzzer_mutate(data, size, max_size);
+        return bytes(data, size, max_size);
     };
     for _ in 0..=chance.below(3) {
         change(&mut value, &mut chance);
     }
     let text = value.to_string();
     let Some(place) = data[..max_size].get_mut(2..2 + text.len()) else {
-        return fuzzer_mutate(data, size, max_size);
+        return bytes(data, size, max_size);
     };
     place.copy_from_slice(text.as_bytes());
     2 + text.len()
