@@ -143,11 +143,11 @@ pub const RAW_PREFIX: &str = "events/";
 /// What letters' names begin with.
 pub const LETTERS_PREFIX: &str = "letters/";
 /// The bytes of an epoch.
-pub const EPOCH_BYTES: ByteSize = ByteSize::mib(16);
+pub const EPOCH_BYTES: ByteSize = ByteSize::mib(8);
 /// The age of an epoch.
 pub const EPOCH_AGE: Duration = Duration::from_millis(250);
 /// Epochs at once.
-pub const EPOCHS: usize = 4;
+pub const EPOCHS: usize = 8;
 /// The greatest number of epochs at once.
 pub const MAX_EPOCHS: usize = 256;
 /// The least bytes of a batch.
@@ -189,4 +189,4 @@ pub const MIN_HELD_BYTES: ByteSize = ByteSize::mib(1);
 /// The bytes of an insert.
 pub const INSERT_BYTES: ByteSize = ByteSize::mib(32);
 /// The age of an insert.
-pub const INSERT_AGE: Duration = Duration::from_secs(1);
+pub const INSERT_AGE: Duration = Duration::from_millis(750);

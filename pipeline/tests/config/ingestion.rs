@@ -65,10 +65,10 @@ fn the_shortest_graph_has_every_default() {
     );
     assert_eq!(
         (route.queue.attempts, route.queue.stalls, route.queue.in_flight),
-        (6, 3, 4)
+        (6, 3, 8)
     );
     assert_eq!((route.queue.backoff.as_secs(), route.queue.lock.as_secs()), (5, 30));
-    assert_eq!(route.queue.batch.bytes, ByteSize::mib(16));
+    assert_eq!(route.queue.batch.bytes, ByteSize::mib(8));
     assert_eq!(route.queue.batch.age, Duration::from_millis(250));
     assert_eq!(
         (route.merge.held_for.as_secs(), route.merge.held_bytes),
@@ -76,8 +76,8 @@ fn the_shortest_graph_has_every_default() {
     );
     assert!(route.merge.history && route.rows.file_log);
     assert_eq!(
-        (route.rows.batch.bytes, route.rows.batch.age.as_secs()),
-        (ByteSize::mib(32), 1)
+        (route.rows.batch.bytes, route.rows.batch.age),
+        (ByteSize::mib(32), Duration::from_millis(750))
     );
     assert_eq!(
         (route.letters.store.as_str(), route.letters.prefix.as_str()),

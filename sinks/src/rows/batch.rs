@@ -133,6 +133,11 @@ impl Batch {
         row.checked_sub(1).map_or(0, |before| self.entries[before].end)
     }
 
+    /// The bytes of one row.
+    pub(super) fn encoded(&self, row: usize) -> &[u8] {
+        &self.bytes[self.start(row)..self.entries[row].end]
+    }
+
     /// The bytes of a range of rows.
     pub(super) fn slice(&self, rows: &Range<usize>) -> Bytes {
         self.bytes.slice(self.start(rows.start)..self.start(rows.end))

@@ -28,10 +28,6 @@ impl Piece {
         self.ranges.iter().map(ExactSizeIterator::len).sum()
     }
 
-    pub(super) fn ranges(&self) -> &[Range<usize>] {
-        &self.ranges
-    }
-
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
         self.ranges.iter().cloned().flatten()
     }

@@ -13,13 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracemill_model::ingest::EntityKey;
 use tracemill_model::{Blame, Millis};
 use tracemill_operators::clock::{Clock, backoff};
 use tracemill_warehouse::tables::Severity;
-use tracemill_warehouse::{Comment, OnInsert, Service, WarehouseError, migrate};
+use tracemill_warehouse::{Comment, Insert, OnInsert, Service, WarehouseError, migrate};
 
 use super::batch::Batch;
+use super::native::Blocks;
 use super::plan::Piece;
 use super::state::{Stage, WriteState, WriteStates};
 use super::verify;
@@ -178,6 +180,13 @@ impl Writer {
         run.written.rejected.sort_unstable_by_key(|rejected| rejected.row);
         run.written
     }
+}
+
+async fn send(insert: &mut Insert, mut block: Bytes) -> Result<(), WarehouseError> {
+    while !block.is_empty() {
+        insert.send(block.split_to(block.len().min(SEND))).await?;
+    }
+    Ok(())
 }
 
 /// One batch on its way.
@@ -347,13 +356,20 @@ impl Run<'_> {
         let insert = self
             .writer
             .service
-            .insert(table.name(), table.columns(), "RowBinary", &comment, Some(token));
-        let mut insert = insert.setting("async_insert", 0);
-        for range in piece.ranges() {
-            let mut rest = self.batch.slice(range);
-            while !rest.is_empty() {
-                insert.send(rest.split_to(rest.len().min(SEND))).await?;
+            .insert(table.name(), table.columns(), "Native", &comment, Some(token));
+        // Versions of a row that come together would be merged at once, which costs more than the merge that comes anyway.
+        let mut insert = insert
+            .setting("async_insert", 0)
+            .setting("optimize_on_insert", 0)
+            .setting("input_format_native_allow_types_conversion", 1);
+        let mut blocks = Blocks::new(table);
+        for row in piece.rows() {
+            if let Some(block) = blocks.push(self.batch.encoded(row)) {
+                send(&mut insert, block).await?;
             }
+        }
+        if let Some(block) = blocks.end() {
+            send(&mut insert, block).await?;
         }
         insert.end().await.map(drop)
     }

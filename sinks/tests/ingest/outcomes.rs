@@ -129,13 +129,35 @@ async fn faults_of_configuration_hold_and_go_on_when_mended() {
     assert_eq!(task.await.expect("written"), 10);
     assert!(writer.states().list().is_empty());
 
-    // A column of another type would read our bytes as something else: rows are not blamed for that.
-    engine.run("ALTER TABLE traces MODIFY COLUMN public UInt64").await;
+    // Rows are not blamed for a column that cannot be made of what they hold.
+    let instead = |ty: &str| format!("ALTER TABLE traces DROP COLUMN public, ADD COLUMN public {ty}");
+    engine.run(&instead("Array(String)")).await;
     let task = tokio::spawn(write(&writer, 11));
     let held = until_held(&writer).await;
     assert!(held.contains("traces.public"), "{held}");
-    engine.run("ALTER TABLE traces MODIFY COLUMN public Bool").await;
+    engine.run(&instead("Bool")).await;
     assert_eq!(task.await.expect("written"), 11);
+}
+
+#[tokio::test]
+async fn columns_of_wider_types_take_what_is_written() {
+    let engine = Engine::start().await;
+    for (column, ty) in [
+        ("public", "UInt64"),
+        ("name", "LowCardinality(String)"),
+        ("session_id", "LowCardinality(Nullable(String))"),
+        ("environment", "String"),
+        ("metadata", "Map(String, String)"),
+    ] {
+        engine
+            .run(&format!("ALTER TABLE traces MODIFY COLUMN {column} {ty}"))
+            .await;
+    }
+    let rows = traces("p", ids("t", 3));
+    let written = writer(&engine.service).write(&batch(&rows)).await;
+    assert_eq!((written.rows, written.rejected.len()), (3, 0));
+    let found = engine.count("SELECT count() FROM traces").await;
+    assert_eq!(found, 3);
 }
 
 fn write(writer: &Arc<Writer>, rows: usize) -> impl Future<Output = usize> + Send + 'static {

@@ -19,7 +19,7 @@ use crate::mixes::{Mix, PROJECT};
 use crate::product::{KEYS, Product, migrate};
 
 /// How often the tables are counted once all events are accepted.
-const LOOK: Duration = Duration::from_millis(25);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long ClickHouse must have had nothing to merge.
 const QUIET: Duration = Duration::from_secs(2);
 
