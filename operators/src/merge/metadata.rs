@@ -38,10 +38,11 @@ pub(super) fn fold<'a>(stored: &[(Text, Text)], patches: impl Iterator<Item = &'
             }
         }
     }
-    merged
-        .into_ordered()
-        .map(|(name, value)| (name, value.text()))
-        .collect()
+    // Of its own and no larger: collecting would keep the slots' memory for as long as the row is held.
+    let ordered = merged.into_ordered();
+    let mut texts = Vec::with_capacity(ordered.len());
+    texts.extend(ordered.map(|(name, value)| (name, value.text())));
+    texts
 }
 
 fn apply(old: &mut Value, json: &Text) {

@@ -257,7 +257,7 @@ impl<V> Named<V> {
         self.sent += 1;
     }
 
-    pub(super) fn into_ordered(mut self) -> impl Iterator<Item = (Text, V)> {
+    pub(super) fn into_ordered(mut self) -> impl ExactSizeIterator<Item = (Text, V)> {
         if !self.slots.is_sorted_by_key(|slot| slot.order) {
             self.slots.sort_by_key(|slot| slot.order);
         }
