@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tracemill_model::ingest::{Access, Encoding, EntityKind, Job, RawForm, Sdk};
+use tracemill_model::ingest::{Access, Encoding, EntityKind, Holds, Job, RawForm, Sdk};
 use tracemill_model::{Blame, Millis, Secret};
 use tracemill_operators::Clock;
 use tracemill_sources::queue::bullmq::{BullConfig, BullProducer, BullQueue, OWN_QUEUE, ProducerConfig};
@@ -397,6 +397,7 @@ async fn a_job_of_ours_that_stalls_too_often_is_given_up_not_failed() {
         form: RawForm::Events,
         encoding: Encoding::Identity,
         bytes: 5,
+        holds: Holds { bytes: 9, events: 2 },
         received: Millis(1_772_021_700_250),
         sdk: Sdk::default(),
         access: Access::Project,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tracemill_model::ingest::{Access, Encoding, EntityKind, RawForm, Sdk, Text};
+use tracemill_model::ingest::{Access, Encoding, EntityKind, Holds, RawForm, Sdk, Text};
 use tracemill_model::{Blame, Fault, Millis};
 
 /// What an accepted request becomes: one raw object, one job.
@@ -17,6 +17,8 @@ pub struct Raw {
     pub encoding: Encoding,
     /// The object's content.
     pub bytes: Bytes,
+    /// How much that is.
+    pub holds: Holds,
     /// Which client sent it.
     pub sdk: Sdk,
     /// What the sender's key may write.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tracemill_benches::Failure;
 use tracemill_benches::spread::Spread;
-use tracemill_model::ingest::{Access, Encoding, EntityKey, Job, RawForm, Row, Sdk};
+use tracemill_model::ingest::{Access, Encoding, EntityKey, Holds, Job, RawForm, Row, Sdk};
 use tracemill_model::{Millis, ProjectId};
 use tracemill_operators::decode::events::{self, Limits, Rules};
 use tracemill_operators::decode::flow::{Decoder, Fetched, read};
@@ -65,6 +65,7 @@ fn objects(protocol: Protocol, traces: u32) -> Result<(Vec<Fetched>, f64), Failu
             form,
             encoding: Encoding::Identity,
             bytes: bytes.len() as u64,
+            holds: Holds::default(),
             received: NOW,
             sdk: Sdk::default(),
             access: Access::Project,

@@ -20,6 +20,9 @@ pub struct Job {
     /// How many bytes it has, as they are stored; 0: not known.
     #[serde(default)]
     pub bytes: u64,
+    /// What it holds.
+    #[serde(default)]
+    pub holds: Holds,
     /// When it was received.
     pub received: Millis,
     /// Which client sent it.
@@ -28,6 +31,15 @@ pub struct Job {
     /// What the sender's key may write.
     #[serde(default)]
     pub access: Access,
+}
+
+/// How much a raw object holds, as its intake counted; zeros: not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Holds {
+    /// Bytes after decompression.
+    pub bytes: u64,
+    /// Events or spans.
+    pub events: u32,
 }
 
 /// What is in a raw object.

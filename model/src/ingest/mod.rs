@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use entity::{EntityKey, EntityKind};
 pub use event::{Body, Event, EventKind, Field, Level, Metadata, MetadataValue, ObservationBody, ObservationType};
 pub use event::{Origin, Rank, ScoreBody, ScoreSource, ScoreType, ScoreValue, TraceBody};
-pub use job::{Access, Encoding, Job, LogEntry, RawForm, Refusal, Sdk};
+pub use job::{Access, Encoding, Holds, Job, LogEntry, RawForm, Refusal, Sdk};
 pub use row::{ObservationRow, Row, ScoreRow, TraceRow};
 
 /// A text that many may point to.

@@ -5,7 +5,7 @@
 //!                                       received ms        client        form  encoding
 //! ```
 
-use super::{Access, Encoding, Job, RawForm, Sdk, Text};
+use super::{Access, Encoding, Holds, Job, RawForm, Sdk, Text};
 use crate::Millis;
 
 /// The folder of a project's raw objects, below the prefix and the project.
@@ -127,6 +127,7 @@ fn job(project: &str, path: &str, form: RawForm, encoding: Encoding, received: M
         form,
         encoding,
         bytes: 0,
+        holds: Holds::default(),
         received,
         sdk,
         access: Access::Project,

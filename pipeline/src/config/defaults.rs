@@ -143,7 +143,7 @@ pub const RAW_PREFIX: &str = "events/";
 /// What letters' names begin with.
 pub const LETTERS_PREFIX: &str = "letters/";
 /// The bytes of an epoch.
-pub const EPOCH_BYTES: ByteSize = ByteSize::mib(8);
+pub const EPOCH_BYTES: ByteSize = ByteSize::mib(16);
 /// The age of an epoch.
 pub const EPOCH_AGE: Duration = Duration::from_millis(250);
 /// Epochs at once.

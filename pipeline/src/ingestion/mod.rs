@@ -15,6 +15,7 @@ pub mod replay;
 pub mod runtime;
 pub mod spec;
 pub mod status;
+mod weigh;
 
 pub use runtime::Ingestion;
 pub use spec::IngestionSpec;

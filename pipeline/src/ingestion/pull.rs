@@ -6,7 +6,7 @@
 //!
 //! *Invariants.* A job is acknowledged when the durable frontier has passed its epoch, and never before. At most
 //! `in_flight` epochs are open, and the bytes of all of them are permits of the graph's budget. An epoch has at most the
-//! batch's bytes, or one job; what was pulled beyond them is the next one's. Between the beginnings of two epochs that are
+//! batch's bytes and a third of the budget, or one job; what was pulled beyond them is the next one's. Between the beginnings of two epochs that are
 //! not full lies the batch's age: a lonely job waits for nothing, a trickle makes few epochs. While the merge holds
 //! entities and no job comes, an empty epoch now and then lets it let go.
 //!
@@ -27,12 +27,13 @@ use tracemill_operators::merge::hold::Held;
 use tracemill_operators::{Budget, Epoch, Permit};
 use tracemill_sources::queue::{Deletion, JobHandle, Pulled, Queue, QueueError, Work};
 
+use super::weigh::{Room, Weight};
 use crate::PipelineError;
 
 /// How jobs become epochs.
 #[derive(Debug, Clone)]
 pub struct Batching {
-    /// An epoch of so many bytes of raw objects is full.
+    /// An epoch of so many bytes of raw objects, decompressed, is full.
     pub bytes: u64,
     /// An epoch of so many jobs is full.
     pub jobs: usize,
@@ -42,9 +43,8 @@ pub struct Batching {
     pub in_flight: usize,
 }
 
-/// What an epoch's bytes take in memory, as a multiple of its raw objects: their bytes, the texts of the patches, and the
-/// encoded rows.
-const BYTES_TIMES: u64 = 6;
+/// How many full epochs the budget is to hold at least: while one is read the next is looked up and another inserted.
+const AT_ONCE: u64 = 3;
 
 /// How many jobs are pulled before anything is known of their size.
 const FIRST_JOBS: usize = 64;
@@ -54,9 +54,6 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// How often the merge is told the time while no job comes.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What an object takes whose job does not say its size.
-const UNKNOWN_BYTES: u64 = 256 << 10;
 
 /// A deletion that waits for its turn.
 pub type Deletions = mpsc::UnboundedSender<(JobHandle, Deletion)>;
@@ -178,6 +175,11 @@ impl Puller {
         let (queue, batching) = (Arc::clone(&self.queue), self.batching.clone());
         let (memory, draining) = (self.memory.clone(), self.draining.clone());
         let pressed = self.pressed.clone();
+        let room = Room {
+            jobs: batching.jobs,
+            bytes: batching.bytes,
+            memory: memory.limit() / AT_ONCE,
+        };
         Box::pin(async move {
             while rest.is_empty() {
                 if *draining.borrow() {
@@ -187,22 +189,21 @@ impl Puller {
             }
             let due = last.map_or_else(Instant::now, |last| last + batching.age);
             let mut jobs = Vec::new();
-            let mut bytes = 0;
+            let mut weight = Weight::default();
             loop {
-                fill(&mut jobs, &mut bytes, &mut rest, &batching);
+                room.fill(&mut jobs, &mut weight, &mut rest);
                 let left = due.saturating_duration_since(Instant::now());
-                let wants = wanted(jobs.len(), bytes, &batching);
+                let wants = room.more(jobs.len(), weight);
                 if !rest.is_empty() || wants == 0 || left.is_zero() || *draining.borrow() {
                     break;
                 }
                 rest.extend(queue.pull(wants, left).await?);
             }
-            let bytes = bytes.saturating_mul(BYTES_TIMES);
-            let permit = match memory.try_acquire(bytes) {
+            let permit = match memory.try_acquire(weight.memory) {
                 Some(permit) => permit,
                 None => {
                     pressed.send_if_modified(|pressed| !std::mem::replace(pressed, true));
-                    memory.acquire(bytes).await
+                    memory.acquire(weight.memory).await
                 }
             };
             Ok(Some(Batch { jobs, rest, permit }))
@@ -281,33 +282,6 @@ impl Puller {
         tracing::error!(queue, reason, "job_failed");
         self.figures.failed.fetch_add(1, Ordering::Relaxed);
         patiently("fail", || self.queue.fail(id, reason)).await;
-    }
-}
-
-/// Moves jobs into an epoch until it is full.
-fn fill(jobs: &mut Vec<Pulled>, bytes: &mut u64, rest: &mut VecDeque<Pulled>, batching: &Batching) {
-    while jobs.len() < batching.jobs.max(1)
-        && let Some(next) = rest.front().map(size)
-        && (jobs.is_empty() || *bytes + next <= batching.bytes)
-    {
-        *bytes += next;
-        jobs.extend(rest.pop_front());
-    }
-}
-
-/// How many more jobs are to be pulled for an epoch, by the size of those it has; 0: it is full.
-fn wanted(jobs: usize, bytes: u64, batching: &Batching) -> usize {
-    let left = batching.bytes.saturating_sub(bytes);
-    let mean = (bytes / jobs.max(1) as u64).max(1);
-    let fit = usize::try_from(left / mean).unwrap_or(usize::MAX);
-    fit.min(batching.jobs.saturating_sub(jobs))
-}
-
-fn size(pulled: &Pulled) -> u64 {
-    match &pulled.job {
-        Work::Take(job) if job.bytes > 0 => job.bytes,
-        Work::Take(_) | Work::Entity(_) => UNKNOWN_BYTES,
-        _ => 0,
     }
 }
 

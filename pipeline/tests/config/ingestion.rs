@@ -68,7 +68,7 @@ fn the_shortest_graph_has_every_default() {
         (6, 3, 8)
     );
     assert_eq!((route.queue.backoff.as_secs(), route.queue.lock.as_secs()), (5, 30));
-    assert_eq!(route.queue.batch.bytes, ByteSize::mib(8));
+    assert_eq!(route.queue.batch.bytes, ByteSize::mib(16));
     assert_eq!(route.queue.batch.age, Duration::from_millis(250));
     assert_eq!(
         (route.merge.held_for.as_secs(), route.merge.held_bytes),

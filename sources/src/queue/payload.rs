@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracemill_model::Millis;
-use tracemill_model::ingest::{Access, Encoding, EntityKind, Job, ObservationType, RawForm, Sdk, Text};
+use tracemill_model::ingest::{Access, Encoding, EntityKind, Holds, Job, ObservationType, RawForm, Sdk, Text};
 
 use super::{Deletion, EntityJob, Work};
 
@@ -169,6 +169,7 @@ fn otel(data: &str, added: Millis) -> Result<Work, String> {
         form: RawForm::OtlpStored,
         encoding: Encoding::Identity,
         bytes: 0,
+        holds: Holds::default(),
         received: received(envelope.timestamp, added),
         sdk: Sdk {
             name: sdk_name.or_else(|| header("x-langfuse-sdk-name")),
@@ -460,6 +461,7 @@ mod tests {
             (text(), text(), any::<i64>(), proptest::option::of(text())).prop_map(|(project, object, at, name)| {
                 Work::Take(Job {
                     bytes: 0,
+                    holds: Holds::default(),
                     project,
                     object,
                     form: RawForm::OtlpProtobuf,

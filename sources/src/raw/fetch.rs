@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tracemill_model::ingest::{Encoding, Job, RawForm, Sdk, Text};
+use tracemill_model::ingest::{Encoding, Holds, Job, RawForm, Sdk, Text};
 use tracemill_operators::bridge::{Command, Commands, Replies};
 use tracemill_operators::decode::flow::Fetched;
 
@@ -114,6 +114,7 @@ fn entity_file(entity: &EntityJob, path: String, received: tracemill_model::Mill
         form: RawForm::Events,
         encoding: Encoding::Identity,
         bytes: 0,
+        holds: Holds::default(),
         received,
         sdk: Sdk::default(),
         access: tracemill_model::ingest::Access::Project,

@@ -3,7 +3,7 @@
 //! `chooser[0]`: what is read. The rest is text: a payload, or a path.
 
 use tracemill_model::Millis;
-use tracemill_model::ingest::{Encoding, Job, RawForm, Sdk, raw_name};
+use tracemill_model::ingest::{Encoding, Holds, Job, RawForm, Sdk, raw_name};
 use tracemill_sources::queue::payload::{OWN_JOB, own, work};
 use tracemill_sources::queue::{Deletion, Work};
 
@@ -108,6 +108,7 @@ fn written(text: &str, at: Millis, how: u8) {
             form,
             encoding,
             bytes: 0,
+            holds: Holds::default(),
             received: at,
             sdk: job.sdk.clone(),
             access: job.access,

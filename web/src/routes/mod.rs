@@ -10,7 +10,7 @@ pub(crate) mod single;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use tracemill_model::ingest::{Encoding, RawForm};
+use tracemill_model::ingest::{Encoding, Holds, RawForm};
 use tracemill_operators::Permit;
 use tracemill_operators::decode::events::BatchError;
 
@@ -67,6 +67,10 @@ async fn store(
             project: caller.project.id.clone(),
             form: RawForm::Events,
             encoding: Encoding::Identity,
+            holds: Holds {
+                bytes: checked.raw.len() as u64,
+                events: u32::try_from(checked.stored).unwrap_or(u32::MAX),
+            },
             bytes: std::mem::take(&mut checked.raw),
             sdk: body::sdk(headers),
             access: caller.access,

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tracemill_model::ingest::{Encoding, RawForm};
+use tracemill_model::ingest::{Encoding, Holds, RawForm};
 
 use crate::app::{App, admit};
 use crate::auth::Scheme;
@@ -48,9 +48,9 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
         copies: 1,
     };
     let (form, limits) = (form(headers), config.content.clone());
-    let check = move |bytes: bytes::Bytes| form.map(|form| decode::otlp(&bytes, form, &limits));
+    let check = move |bytes: bytes::Bytes| form.map(|form| (bytes.len(), decode::otlp(&bytes, form, &limits)));
     let checked = body::inflate(&app.0, held, encoding, sizes, check).await?;
-    let (Some(form), Some(result)) = (form, checked.result) else {
+    let (Some(form), Some((plain, result))) = (form, checked.result) else {
         return Err(Refusal::Otel("Invalid content type".to_owned()));
     };
     let spans = result.map_err(|error| refusal(&error, form))?;
@@ -67,6 +67,10 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
         form,
         encoding,
         bytes,
+        holds: Holds {
+            bytes: plain as u64,
+            events: u32::try_from(spans).unwrap_or(u32::MAX),
+        },
         sdk: body::sdk(headers),
         access: caller.access,
         received: app.0.clock.now(),

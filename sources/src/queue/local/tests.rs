@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tracemill_model::Millis;
-use tracemill_model::ingest::{Access, Encoding, Job, RawForm, Sdk};
+use tracemill_model::ingest::{Access, Encoding, Holds, Job, RawForm, Sdk};
 
 use super::*;
 
@@ -17,6 +17,7 @@ fn job(object: impl std::fmt::Display) -> Job {
         form: RawForm::Events,
         encoding: Encoding::Identity,
         bytes: 0,
+        holds: Holds::default(),
         received: Millis(1_772_021_700_000),
         sdk: Sdk::default(),
         access: Access::Project,
