@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod error;
 pub mod export;
+pub mod face;
 pub mod figures;
 pub mod graph;
 pub mod ingestion;
@@ -21,5 +22,6 @@ pub mod shelf;
 pub mod status;
 pub mod telemetry;
 pub mod verify;
+pub mod workload;
 
 pub use error::PipelineError;

@@ -31,6 +31,7 @@ pub struct Site {
     clickhouse: String,
     timeout: &'static str,
     store: String,
+    more: String,
 }
 
 impl Site {
@@ -48,6 +49,7 @@ impl Site {
             clickhouse: engine.url(),
             timeout: "60 s",
             store: format!("[store.raw]\nurl = '{}'", scratch.join("raw").display()),
+            more: String::new(),
             engine,
             tracemill,
             scratch,
@@ -81,6 +83,13 @@ impl Site {
         self
     }
 
+    /// The same with more sections in its graph file.
+    #[must_use]
+    pub fn with(mut self, toml: &str) -> Self {
+        self.more.push_str(toml);
+        self
+    }
+
     /// The folder of raw objects, where they are in one.
     #[must_use]
     pub fn raw(&self) -> PathBuf {
@@ -107,6 +116,7 @@ impl Site {
             clickhouse,
             timeout,
             store,
+            more,
             ..
         } = self;
         let text = format!(
@@ -141,6 +151,7 @@ impl Site {
             type = "letters"
             store = "raw"
             prefix = "letters/"
+            {more}
             "#
         );
         let graph = self.scratch.join("graph.toml");

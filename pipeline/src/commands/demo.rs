@@ -194,6 +194,7 @@ async fn show(session: &Session, home: &Home, size: Size) -> Result<Option<Sums>
         extent: Extent::UntilCaughtUp,
         choice: Choice::default(),
         stop_within: Duration::from_secs(30),
+        stop: None,
         show: Show {
             expected: taken.as_ref().map(|(_, stored)| stored.iter().sum()),
             tick: Some(Box::new(new_files(&home.lake))),

@@ -1,6 +1,7 @@
 //! `run`, `export` and `reconcile`: the graphs of a file, for as long as their extent lasts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,15 +14,17 @@ use super::GraphArg;
 use crate::PipelineError;
 use crate::assemble::{self, Choice, Shared};
 use crate::bars::{self, Watch, say};
-use crate::config::Role;
+use crate::config::{Graph, Role};
 use crate::export::{ExportSpec, Extent};
-use crate::figures;
-use crate::ingestion::process;
+use crate::ingestion::intake::Switch;
+use crate::ingestion::process::{self, Face};
 use crate::pace::grouped;
 use crate::preflight;
 use crate::runtime::Runtime;
 use crate::session::{Session, load_as};
 use crate::status::{Board, Ended, StatusFile};
+use crate::workload::{Attempt, States, Workload, run_all};
+use crate::{face, figures};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -117,65 +120,83 @@ impl ChoiceArgs {
 pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
     let asked = args.role.as_deref().map(role).transpose()?;
     let checked = load_as(&args.graph.graph, asked)?;
-    let role = checked.role;
-    if role == Role::Web {
+    if checked.role == Role::Web {
         return Err(PipelineError::Usage {
             reason: "the role web has nothing to run in this version".to_owned(),
         });
     }
-    let session = Session::of(checked).await?;
     let extent = if args.once {
         Extent::UntilCaughtUp
     } else {
         Extent::Forever
     };
-    let exports = session
-        .checked
-        .graphs
-        .iter()
-        .any(|graph| graph.ingestion().is_none() && role.runs(graph));
-    let ingests = session.checked.ingestion().is_some_and(|(graph, _)| role.runs(graph));
-    if !ingests {
-        return drive(session, extent, Choice::default(), args.stop_within).await;
-    }
-    let ran = both(&session, extent, exports, role.listens(), args.stop_within).await;
-    let closed = session.close().await;
+    let session = Arc::new(Session::of(checked).await?);
+    let workloads = workloads(&session, extent, args.stop_within);
+    let alone = workloads.iter().filter(|workload| !workload.is_face).count() <= 1;
+    let ran = run_all(workloads, &States::default(), &Clock::system(), alone, stop_signal()).await;
+    let closed = match Arc::into_inner(session) {
+        Some(session) => session.close().await,
+        // A thread that could not end holds it; so does its engine, which ends with the process.
+        None => Ok(()),
+    };
     ran.and(closed)
 }
 
-/// Ingestion, and exports where the file has some: each has workers of its own, and both stop at the signal.
-async fn both(
-    session: &Session,
-    extent: Extent,
-    exports: bool,
-    listens: bool,
-    stop_within: Duration,
-) -> Result<(), PipelineError> {
-    let (stop, stopped) = watch::channel(false);
-    let ingestion = process::run(session, stopped, stop_within, listens);
-    let exporting = async {
-        if !exports {
-            stop_signal().await;
-            return Ok(());
-        }
-        Drive {
-            session,
-            extent,
-            choice: Choice::default(),
-            stop_within,
-            show: Show::default(),
-        }
-        .run()
-        .await
-    };
-    tokio::pin!(ingestion, exporting);
-    tokio::select! {
-        // Ingestion that cannot go on ends the process; what it did not acknowledge is pulled again.
-        failed = &mut ingestion => failed,
-        exported = &mut exporting => {
-            stop.send_replace(true);
-            exported.and(ingestion.await)
-        }
+/// What a process of that role does: its graphs, and the HTTP face of those that clients send to.
+fn workloads(session: &Arc<Session>, extent: Extent, stop_within: Duration) -> Vec<Workload> {
+    let (checked, role) = (&session.checked, session.checked.role);
+    let switch = Switch::default();
+    let mut workloads = Vec::new();
+    if checked.ingestion().is_some_and(|(graph, _)| role.runs(graph)) {
+        let (session, switch) = (Arc::clone(session), switch.clone());
+        let begin = move |stop| -> Attempt {
+            let (session, face) = (Arc::clone(&session), Face::Shared(switch.clone()));
+            Box::pin(async move { process::run(&session, stop, stop_within, face).await })
+        };
+        workloads.push(workload("ingestion", begin));
+    }
+    let exports = |graph: &Graph| graph.ingestion().is_none() && role.runs(graph);
+    if checked.graphs.iter().any(exports) {
+        let session = Arc::clone(session);
+        let begin = move |stop| -> Attempt {
+            let session = Arc::clone(&session);
+            Box::pin(async move {
+                let drive = Drive {
+                    session: &session,
+                    extent,
+                    choice: Choice::default(),
+                    stop_within,
+                    stop: Some(stop),
+                    show: Show::default(),
+                };
+                drive.run().await
+            })
+        };
+        workloads.push(Workload {
+            ends: extent == Extent::UntilCaughtUp,
+            ..workload("export", begin)
+        });
+    }
+    if checked.intake.is_some() && role.listens() {
+        let session = Arc::clone(session);
+        let begin = move |stop| -> Attempt {
+            let (session, switch) = (Arc::clone(&session), switch.clone());
+            Box::pin(async move { face::run(&session, switch, stop).await })
+        };
+        workloads.push(Workload {
+            is_face: true,
+            ..workload("face", begin)
+        });
+    }
+    workloads
+}
+
+fn workload(name: &'static str, begin: impl Fn(watch::Receiver<bool>) -> Attempt + Send + 'static) -> Workload {
+    Workload {
+        name,
+        is_face: false,
+        ends: false,
+        begin: Box::new(begin),
     }
 }
 
@@ -209,6 +230,7 @@ async fn drive(session: Session, extent: Extent, choice: Choice, stop_within: Du
         extent,
         choice,
         stop_within,
+        stop: None,
         show: Show::default(),
     }
     .run()
@@ -223,6 +245,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) extent: Extent,
     pub(crate) choice: Choice,
     pub(crate) stop_within: Duration,
+    /// Becomes true when it is to stop; `None`: the signals of the process say so.
+    pub(crate) stop: Option<watch::Receiver<bool>>,
     pub(crate) show: Show,
 }
 
@@ -290,7 +314,7 @@ impl Drive<'_> {
         look.tick().await;
         let finished = runtime.finish();
         tokio::pin!(finished);
-        let stop = stop_signal();
+        let stop = asked_to_stop(self.stop.clone());
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -374,6 +398,14 @@ pub(crate) async fn exports(
         }
     }
     Ok(specs)
+}
+
+async fn asked_to_stop(stop: Option<watch::Receiver<bool>>) {
+    match stop {
+        // A sender that is gone stops us as well.
+        Some(mut stop) => drop(stop.wait_for(|stop| *stop).await),
+        None => stop_signal().await,
+    }
 }
 
 /// Ends when the process is asked to stop.

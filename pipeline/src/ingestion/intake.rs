@@ -4,7 +4,7 @@
 //! object without a job, of a request whose client went away or whose job could not be added, is never read: the client
 //! sends the same events again.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -82,6 +82,50 @@ impl Intake for RawIntake {
             State::Away { .. } => Readiness::Not("queue_away"),
             State::Closed => Readiness::Not("stopping"),
         }
+    }
+}
+
+/// The intake of a graph that starts and ends while the HTTP face stays. Cheap to clone; clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Switch(Arc<RwLock<Option<Arc<RawIntake>>>>);
+
+impl Switch {
+    /// From now on requests go there; `None`: they are to come again later.
+    pub fn turn(&self, to: Option<Arc<RawIntake>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    fn now(&self) -> Option<Arc<RawIntake>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Intake for Switch {
+    async fn take(&self, raw: Raw) -> Result<(), IntakeError> {
+        match self.now() {
+            Some(intake) => intake.take(raw).await,
+            None => Err(down()),
+        }
+    }
+
+    async fn delete(&self, deletion: Deletion) -> Result<(), IntakeError> {
+        match self.now() {
+            Some(intake) => intake.delete(deletion).await,
+            None => Err(down()),
+        }
+    }
+
+    fn ready(&self) -> Readiness {
+        self.now()
+            .map_or(Readiness::Not("ingestion_down"), |intake| intake.ready())
+    }
+}
+
+fn down() -> IntakeError {
+    IntakeError::Unavailable {
+        reason: "ingestion does not run now".to_owned(),
+        retry_after: Some(Duration::from_secs(5)),
     }
 }
 

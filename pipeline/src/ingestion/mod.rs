@@ -4,7 +4,6 @@ pub mod assemble;
 pub mod dataflow;
 pub mod decoder;
 pub mod deletion;
-pub mod face;
 pub mod inspect;
 pub mod intake;
 pub mod process;

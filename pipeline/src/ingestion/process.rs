@@ -4,6 +4,8 @@
 //!   start: tables ──► graph ──► HTTP face
 //!   stop:  HTTP face (answers what is in progress) ──► no more jobs are pulled ──► graph is durable ──► queue closes
 //! ```
+//!
+//! The HTTP face is its own, or one that lives longer than the graph and reaches it through a [`Switch`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +17,14 @@ use tracemill_sinks::commit::fence::Owner;
 use tracemill_warehouse::{Comment, MigrateOptions, Service, ServiceKind, Statement, migrate, tombstones};
 
 use super::assemble::{Assembled, assemble};
-use super::intake::RawIntake;
+use super::deletion;
+use super::intake::{RawIntake, Switch};
 use super::runtime::Ingestion;
 use super::status::Gauges;
-use super::{deletion, face};
-use crate::PipelineError;
 use crate::config::Engine;
 use crate::preflight;
 use crate::session::Session;
+use crate::{PipelineError, face};
 
 /// How often recent deletions of other processes are asked for.
 const LOOK: Duration = Duration::from_secs(5);
@@ -30,7 +32,16 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Deletions of that time are kept in memory; older ones are found by lookups.
 const REMEMBERED_MS: i64 = 86_400_000;
 
-/// Runs the ingestion graph of a session, and the HTTP face if there is one, until `stop` is true and everything that was
+/// Who brings requests to the graph.
+#[derive(Debug, Clone)]
+pub enum Face {
+    /// An HTTP face of its own, where the configuration has an intake.
+    Own,
+    /// One that others keep.
+    Shared(Switch),
+}
+
+/// Runs the ingestion graph of a session, and its HTTP face if that is its own, until `stop` is true and everything that was
 /// pulled is durable.
 ///
 /// # Errors
@@ -39,9 +50,9 @@ pub async fn run(
     session: &Session,
     stop: watch::Receiver<bool>,
     stop_within: Duration,
-    listens: bool,
+    face: Face,
 ) -> Result<(), PipelineError> {
-    run_told(session, stop, stop_within, listens, |_| {}).await
+    run_told(session, stop, stop_within, face, |_| {}).await
 }
 
 /// The same; `tell` is given the figures when the graph is about to start.
@@ -52,7 +63,7 @@ pub async fn run_told(
     session: &Session,
     stop: watch::Receiver<bool>,
     stop_within: Duration,
-    listens: bool,
+    face: Face,
     tell: impl FnOnce(&Gauges),
 ) -> Result<(), PipelineError> {
     let Some((graph, route)) = session.checked.ingestion() else {
@@ -113,9 +124,14 @@ pub async fn run_told(
     });
     let served = async {
         let stopped = told(stop.clone());
-        match &session.checked.intake {
-            Some(config) if listens => face::listen(&session.checked, config, intake, &clock, stopped).await,
-            _ => {
+        match (face, &session.checked.intake) {
+            (Face::Own, Some(config)) => face::listen(&session.checked, config, intake, &clock, stopped).await,
+            (Face::Own, None) => {
+                stopped.await;
+                Ok(())
+            }
+            (Face::Shared(switch), _) => {
+                let _turned = Turned::on(switch, intake);
                 stopped.await;
                 Ok(())
             }
@@ -146,6 +162,22 @@ pub async fn run_told(
     let ended = ended.and(closed.map_err(PipelineError::from));
     gauges.end(folder, ended.as_ref().err().map(ToString::to_string)).await;
     ended
+}
+
+/// Requests reach the graph until this is dropped, also when the graph fails.
+struct Turned(Switch);
+
+impl Turned {
+    fn on(switch: Switch, intake: Arc<RawIntake>) -> Self {
+        switch.turn(Some(intake));
+        Self(switch)
+    }
+}
+
+impl Drop for Turned {
+    fn drop(&mut self) {
+        self.0.turn(None);
+    }
 }
 
 /// What `tracemill status` is told.

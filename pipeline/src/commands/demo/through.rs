@@ -14,7 +14,7 @@ use tracemill_sources::synth::sdk::{Expectation, Requests, SdkConfig, SentRow};
 
 use crate::PipelineError;
 use crate::bars::Watch;
-use crate::ingestion::process;
+use crate::ingestion::process::{self, Face};
 use crate::ingestion::status::{Gauges, IngestionStatus};
 use crate::send::{Key, SendOptions, SendProgress, SendReport, send};
 use crate::session::Session;
@@ -46,7 +46,7 @@ pub(super) struct TakenIn {
 pub(super) async fn through(session: &Session, config: SdkConfig, keys: Vec<Key>) -> Result<TakenIn, PipelineError> {
     let (stop, stopped) = watch::channel(false);
     let (tell, told) = oneshot::channel();
-    let ingestion = process::run_told(session, stopped, STOP_WITHIN, true, move |gauges| {
+    let ingestion = process::run_told(session, stopped, STOP_WITHIN, Face::Own, move |gauges| {
         // Who asked is there: it is the other half of this function.
         let _ = tell.send(gauges.clone());
     });

@@ -4,12 +4,30 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracemill_model::Secret;
 use tracemill_operators::{Budget, Clock};
 use tracemill_web::{App, Config, Intake, KeyConfig, Keys, Limits, Organisation, Parts, SecretForm, fast_hash};
 
 use crate::PipelineError;
 use crate::config::{self, Access, Checked, KeyProof};
+use crate::ingestion::intake::Switch;
+use crate::session::Session;
+
+/// The face of a process, whose graph is reached through `switch`, until `stop` is true.
+///
+/// # Errors
+/// As [`listen`].
+pub async fn run(session: &Session, switch: Switch, mut stop: watch::Receiver<bool>) -> Result<(), PipelineError> {
+    let Some(config) = &session.checked.intake else {
+        return Ok(());
+    };
+    let stopped = async move {
+        // A sender that is gone stops us as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    listen(&session.checked, config, Arc::new(switch), &Clock::system(), stopped).await
+}
 
 /// Listens, and serves until `shutdown`; what is in progress then is answered.
 ///
