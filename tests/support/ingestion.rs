@@ -47,8 +47,8 @@ impl Ingestion {
         let text = toml::to_string(&graph).expect("a table of plain values");
         std::fs::write(&file, text).expect("the graph file can be written");
         let mut child = tracemill.start(["run".as_ref(), file.as_os_str()]);
-        child.until("the intake listens", WITHIN, |child| {
-            (!child.records("listening").is_empty()).then_some(())
+        child.until("the intake takes requests", WITHIN, |child| {
+            (!child.records("taking_requests").is_empty()).then_some(())
         });
         Self { port, engine, child }
     }

@@ -91,8 +91,8 @@ impl Rig {
     #[track_caller]
     pub fn run(&self) -> Running {
         let mut running = self.tracemill.start(["run".as_ref(), self.graph.as_os_str()]);
-        running.until("the intake listens", WITHIN, |running| {
-            (!running.records("listening").is_empty()).then_some(())
+        running.until("the intake takes requests", WITHIN, |running| {
+            (!running.records("taking_requests").is_empty()).then_some(())
         });
         running
     }

@@ -83,7 +83,7 @@ fn closely(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 fn phase(running: &Running, proxy: &Proxy, aim: Aim) -> Phase {
-    if running.records("listening").is_empty() {
+    if running.records("taking_requests").is_empty() {
         Phase::Starting
     } else if proxy.inserts_under_way() > 0 {
         Phase::Inserting

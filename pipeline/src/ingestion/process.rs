@@ -170,6 +170,7 @@ struct Turned(Switch);
 impl Turned {
     fn on(switch: Switch, intake: Arc<RawIntake>) -> Self {
         switch.turn(Some(intake));
+        tracing::info!("taking_requests");
         Self(switch)
     }
 }
