@@ -12,13 +12,19 @@ use tracemill_web::{App, Config, Intake, KeyConfig, Keys, Limits, Organisation, 
 use crate::PipelineError;
 use crate::config::{self, Access, Checked, KeyProof};
 use crate::ingestion::intake::Switch;
+use crate::observe::Registry;
 use crate::session::Session;
 
 /// The face of a process, whose graph is reached through `switch`, until `stop` is true.
 ///
 /// # Errors
 /// As [`listen`].
-pub async fn run(session: &Session, switch: Switch, mut stop: watch::Receiver<bool>) -> Result<(), PipelineError> {
+pub async fn run(
+    session: &Session,
+    switch: Switch,
+    registry: &Registry,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), PipelineError> {
     let Some(config) = &session.checked.intake else {
         return Ok(());
     };
@@ -26,7 +32,16 @@ pub async fn run(session: &Session, switch: Switch, mut stop: watch::Receiver<bo
         // A sender that is gone stops us as well.
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    listen(&session.checked, config, Arc::new(switch), &Clock::system(), stopped).await
+    let clock = Clock::system();
+    listen_told(
+        &session.checked,
+        config,
+        Arc::new(switch),
+        &clock,
+        |app| registry.face(app),
+        stopped,
+    )
+    .await
 }
 
 /// Listens, and serves until `shutdown`; what is in progress then is answered.
@@ -38,6 +53,18 @@ pub async fn listen(
     config: &config::Intake,
     intake: Arc<dyn Intake>,
     clock: &Clock,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), PipelineError> {
+    listen_told(checked, config, intake, clock, |_| {}, shutdown).await
+}
+
+/// The same; `tell` is given what serves before it does.
+async fn listen_told(
+    checked: &Checked,
+    config: &config::Intake,
+    intake: Arc<dyn Intake>,
+    clock: &Clock,
+    tell: impl FnOnce(&App),
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), PipelineError> {
     let failed = |what: &str, reason: String| PipelineError::Io {
@@ -60,6 +87,7 @@ pub async fn listen(
         clock: clock.clone(),
         intake,
     });
+    tell(&app);
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| failed(&format!("cannot listen on {}", config.listen), error.to_string()))?;

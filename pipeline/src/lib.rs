@@ -13,6 +13,7 @@ pub mod graph;
 pub mod ingestion;
 mod journal;
 pub mod load;
+pub mod observe;
 pub mod pace;
 pub mod preflight;
 pub mod runtime;

@@ -28,6 +28,7 @@ pub struct Site {
     /// Where everything is.
     pub scratch: Scratch,
     port: u16,
+    status_port: u16,
     clickhouse: String,
     timeout: &'static str,
     store: String,
@@ -46,6 +47,7 @@ impl Site {
         let engine = Engine::start(&tracemill, &scratch.join("clickhouse"));
         let site = Self {
             port: free_port(),
+            status_port: free_port(),
             clickhouse: engine.url(),
             timeout: "60 s",
             store: format!("[store.raw]\nurl = '{}'", scratch.join("raw").display()),
@@ -108,11 +110,23 @@ impl Site {
         self.port
     }
 
+    /// What a path of its status listener answers.
+    ///
+    /// # Panics
+    /// It does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn tells(&self, path: &str) -> (u16, String) {
+        let (status, body) = http::request(self.status_port, "GET", path, "", b"").expect("an answer");
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Writes the graph file.
     fn graph(&self) -> PathBuf {
         let folder = self.scratch.path().display();
         let Self {
             port,
+            status_port,
             clickhouse,
             timeout,
             store,
@@ -126,6 +140,7 @@ impl Site {
             timeout = "{timeout}"
             [status]
             dir = "{folder}/status"
+            listen = "127.0.0.1:{status_port}"
             {store}
             [intake]
             listen = "127.0.0.1:{port}"

@@ -55,6 +55,18 @@ fn an_export_that_cannot_run_leaves_ingestion_running() {
     let sent = clients.stop();
     assert_eq!(sent.retries, 0, "no client notices");
     let _ = site.drained(&mut running, SOON);
+    let (_, metrics) = site.tells("/metrics");
+    let has = |line: &str| assert!(metrics.lines().any(|one| one.starts_with(line)), "{line}: {metrics}");
+    has("tracemill_workload_up{workload=\"export\"} 0");
+    has("tracemill_workload_up{workload=\"ingestion\"} 1");
+    has("tracemill_queue_jobs{state=\"waiting\"} 0");
+    let rows = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("tracemill_ingestion_rows_written_total "));
+    assert!(rows.and_then(|rows| rows.parse::<u64>().ok()) > Some(0), "{metrics}");
+    has("tracemill_http_requests_total{route=\"ingestion\",status=\"207\"}");
+    // Down for seconds, not for minutes.
+    assert_eq!(site.tells("/healthz"), (200, "ok\n".to_owned()));
     running.signal("TERM");
     let output = running.wait(SOON * 10);
     // What the process could not do is its end, not what it did.

@@ -32,6 +32,7 @@ use crate::assemble::Choice;
 use crate::bars::say;
 use crate::config::{self, Checked};
 use crate::export::Extent;
+use crate::observe::Registry;
 use crate::pace::grouped;
 use crate::send::Key;
 use crate::session::Session;
@@ -195,6 +196,7 @@ async fn show(session: &Session, home: &Home, size: Size) -> Result<Option<Sums>
         choice: Choice::default(),
         stop_within: Duration::from_secs(30),
         stop: None,
+        registry: Registry::default(),
         show: Show {
             expected: taken.as_ref().map(|(_, stored)| stored.iter().sum()),
             tick: Some(Box::new(new_files(&home.lake))),

@@ -18,12 +18,14 @@ use crate::config::{Graph, Role};
 use crate::export::{ExportSpec, Extent};
 use crate::ingestion::intake::Switch;
 use crate::ingestion::process::{self, Face};
+use crate::ingestion::status::Gauges;
+use crate::observe::{self, Registry};
 use crate::pace::grouped;
 use crate::preflight;
 use crate::runtime::Runtime;
 use crate::session::{Session, load_as};
 use crate::status::{Board, Ended, StatusFile};
-use crate::workload::{Attempt, States, Workload, run_all};
+use crate::workload::{Attempt, Workload, run_all};
 use crate::{face, figures};
 
 /// Arguments of `run`.
@@ -131,9 +133,12 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
         Extent::Forever
     };
     let session = Arc::new(Session::of(checked).await?);
-    let workloads = workloads(&session, extent, args.stop_within);
+    let (registry, clock) = (Registry::default(), Clock::system());
+    let told = observe::listen(session.checked.status.listen, &registry, &clock).await?;
+    let workloads = workloads(&session, &registry, extent, args.stop_within);
     let alone = workloads.iter().filter(|workload| !workload.is_face).count() <= 1;
-    let ran = run_all(workloads, &States::default(), &Clock::system(), alone, stop_signal()).await;
+    let ran = run_all(workloads, &registry.states, &clock, alone, stop_signal()).await;
+    drop(told);
     let closed = match Arc::into_inner(session) {
         Some(session) => session.close().await,
         // A thread that could not end holds it; so does its engine, which ends with the process.
@@ -143,23 +148,25 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
 }
 
 /// What a process of that role does: its graphs, and the HTTP face of those that clients send to.
-fn workloads(session: &Arc<Session>, extent: Extent, stop_within: Duration) -> Vec<Workload> {
+fn workloads(session: &Arc<Session>, registry: &Registry, extent: Extent, stop_within: Duration) -> Vec<Workload> {
     let (checked, role) = (&session.checked, session.checked.role);
     let switch = Switch::default();
     let mut workloads = Vec::new();
     if checked.ingestion().is_some_and(|(graph, _)| role.runs(graph)) {
-        let (session, switch) = (Arc::clone(session), switch.clone());
+        let (session, registry, switch) = (Arc::clone(session), registry.clone(), switch.clone());
         let begin = move |stop| -> Attempt {
-            let (session, face) = (Arc::clone(&session), Face::Shared(switch.clone()));
-            Box::pin(async move { process::run(&session, stop, stop_within, face).await })
+            let (session, registry) = (Arc::clone(&session), registry.clone());
+            let face = Face::Shared(switch.clone());
+            let tell = move |gauges: &Gauges| registry.ingestion(gauges);
+            Box::pin(async move { process::run_told(&session, stop, stop_within, face, tell).await })
         };
         workloads.push(workload("ingestion", begin));
     }
     let exports = |graph: &Graph| graph.ingestion().is_none() && role.runs(graph);
     if checked.graphs.iter().any(exports) {
-        let session = Arc::clone(session);
+        let (session, registry) = (Arc::clone(session), registry.clone());
         let begin = move |stop| -> Attempt {
-            let session = Arc::clone(&session);
+            let (session, registry) = (Arc::clone(&session), registry.clone());
             Box::pin(async move {
                 let drive = Drive {
                     session: &session,
@@ -167,6 +174,7 @@ fn workloads(session: &Arc<Session>, extent: Extent, stop_within: Duration) -> V
                     choice: Choice::default(),
                     stop_within,
                     stop: Some(stop),
+                    registry,
                     show: Show::default(),
                 };
                 drive.run().await
@@ -178,10 +186,10 @@ fn workloads(session: &Arc<Session>, extent: Extent, stop_within: Duration) -> V
         });
     }
     if checked.intake.is_some() && role.listens() {
-        let session = Arc::clone(session);
+        let (session, registry) = (Arc::clone(session), registry.clone());
         let begin = move |stop| -> Attempt {
-            let (session, switch) = (Arc::clone(&session), switch.clone());
-            Box::pin(async move { face::run(&session, switch, stop).await })
+            let (session, registry, switch) = (Arc::clone(&session), registry.clone(), switch.clone());
+            Box::pin(async move { face::run(&session, switch, &registry, stop).await })
         };
         workloads.push(Workload {
             is_face: true,
@@ -231,6 +239,7 @@ async fn drive(session: Session, extent: Extent, choice: Choice, stop_within: Du
         choice,
         stop_within,
         stop: None,
+        registry: Registry::default(),
         show: Show::default(),
     }
     .run()
@@ -247,6 +256,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) stop_within: Duration,
     /// Becomes true when it is to stop; `None`: the signals of the process say so.
     pub(crate) stop: Option<watch::Receiver<bool>>,
+    /// Where it tells what it does.
+    pub(crate) registry: Registry,
     pub(crate) show: Show,
 }
 
@@ -274,6 +285,7 @@ impl Drive<'_> {
             shared.memory.clone(),
             shared.figures.clone(),
         );
+        self.registry.export(&board);
         let began = Instant::now();
         let runtime = Runtime::start(self.session.checked.limits.workers)?;
         let watch = self.watch(&board);

@@ -4,6 +4,7 @@
 //! something finds it, every number lies within its bounds, every edge's types fit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -182,6 +183,8 @@ pub struct Limits {
 pub struct Status {
     /// The folder.
     pub dir: PathBuf,
+    /// Where `/metrics` and `/healthz` are told; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// One graph, an export or ingestion: its nodes, each with a name that no other node of it has.

@@ -1,12 +1,11 @@
 //! `[intake]` and `[prices]`: what the HTTP face takes, and what models cost.
 
-use std::net::SocketAddr;
-
 use tracemill_model::{ByteSize, Secret};
 
 use super::checked::{Intake, Prices};
 use super::defaults;
 use super::reader::{Bounds, Section};
+use super::stores::address;
 
 /// Reads `[intake]`.
 pub(super) fn read(root: &Section<'_>) -> Option<Intake> {
@@ -21,7 +20,7 @@ pub(super) fn read(root: &Section<'_>) -> Option<Intake> {
         why: " (0 is without a limit)",
     };
     let intake = Intake {
-        listen: listen(&section),
+        listen: address(&section, "listen", "127.0.0.1:3000").unwrap_or(defaults::LISTEN),
         body: size("body", defaults::BODY),
         otlp_body: size("otlp_body", defaults::OTLP_BODY),
         decompressed: size("decompressed", defaults::DECOMPRESSED),
@@ -41,18 +40,6 @@ pub(super) fn read(root: &Section<'_>) -> Option<Intake> {
     check_sizes(&section, &intake);
     section.finish();
     Some(intake)
-}
-
-fn listen(section: &Section<'_>) -> SocketAddr {
-    let Some(text) = section.name("listen") else {
-        return defaults::LISTEN;
-    };
-    text.value.parse().unwrap_or_else(|_| {
-        let message = format!("listen = {:?} in {} is no address with a port", text.raw, section.path);
-        let remedy = "write \"127.0.0.1:3000\", \"0.0.0.0:3000\" for every network, or \"[::]:3000\"";
-        section.report(text.at, "listen", Some(&text.raw), message, remedy);
-        defaults::LISTEN
-    })
 }
 
 fn salt(section: &Section<'_>) -> Option<Secret> {

@@ -1,6 +1,7 @@
 //! Stores, limits, status and role: the sections that stand by themselves.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use tracemill_model::Secret;
 use tracemill_sinks::store::langfuse::event_store;
@@ -123,6 +124,19 @@ fn read_store(name: &str, section: &Section<'_>) -> Option<Store> {
     }
 }
 
+/// An address with a port, if the key is there.
+pub(super) fn address(section: &Section<'_>, key: &str, example: &str) -> Option<SocketAddr> {
+    let text = section.name(key)?;
+    let address = text.value.parse().ok();
+    if address.is_none() {
+        let message = format!("{key} = {:?} in {} is no address with a port", text.raw, section.path);
+        let port = example.rsplit_once(':').map_or("", |(_, port)| port);
+        let remedy = format!("write \"{example}\", \"0.0.0.0:{port}\" for every network, or \"[::]:{port}\"");
+        section.report(text.at, key, Some(&text.raw), message, remedy);
+    }
+    address
+}
+
 /// Reads `[limits]`.
 pub(super) fn limits(root: &Section<'_>) -> Limits {
     let mut limits = Limits {
@@ -157,10 +171,14 @@ pub(super) fn limits(root: &Section<'_>) -> Limits {
 pub(super) fn status(root: &Section<'_>) -> Status {
     let section = root.section("status", "[status]");
     let dir = section.as_ref().and_then(|section| section.name("dir"));
+    let listen = section
+        .as_ref()
+        .and_then(|section| address(section, "listen", "127.0.0.1:9464"));
     if let Some(section) = &section {
         section.finish();
     }
     Status {
+        listen,
         dir: dir.map_or_else(|| defaults::STATUS_DIR.into(), |dir| dir.value.into()),
     }
 }
