@@ -11,6 +11,7 @@ pub mod decode;
 pub mod dedup;
 pub mod epoch;
 pub mod gather;
+pub mod governor;
 pub mod merge;
 pub mod outcome;
 pub mod price;

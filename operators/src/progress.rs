@@ -14,6 +14,8 @@ use tracemill_model::Millis;
 pub enum State {
     /// Another leaf has to end first.
     WaitingForSlot,
+    /// The governor holds the export back.
+    WaitingForGovernor,
     /// The memory budget is taken.
     WaitingForBudget,
     /// Pass one.
@@ -47,6 +49,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WaitingForSlot => f.write_str("waiting_for_slot"),
+            Self::WaitingForGovernor => f.write_str("waiting_for_governor"),
             Self::WaitingForBudget => f.write_str("waiting_for_budget"),
             Self::ReadingKeys => f.write_str("reading_keys"),
             Self::ReadingRows => f.write_str("reading_rows"),

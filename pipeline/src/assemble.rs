@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
 use tracemill_model::{ExportKey, ProjectId, Table};
 use tracemill_operators::bridge::Frontier;
+use tracemill_operators::governor::Gate;
 use tracemill_operators::progress::Progress;
 use tracemill_operators::split::LeafLimit;
 use tracemill_operators::{Budget, Clock};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub leaves: u64,
     /// How many leaves at once.
     pub slots: Arc<Semaphore>,
+    /// How much of ClickHouse the exports may use now.
+    pub gate: Gate,
     /// Who we are.
     pub owner: Owner,
     /// Now.
@@ -63,6 +66,7 @@ impl Shared {
             memory: Budget::new("process", memory.0),
             leaves: leaves as u64,
             slots: Arc::new(Semaphore::new(leaves)),
+            gate: Gate::default(),
             owner: Owner::this_process(run, clock.now()),
             clock,
             figures: Figures::default(),
@@ -295,6 +299,7 @@ fn export(
         key: catalog.key.clone(),
         route: format!("{}.{}", graph.name, route.name),
         service: shared.service.clone(),
+        gate: shared.gate.clone(),
         tuning: shared.tuning.clone(),
         catalog,
         columns,

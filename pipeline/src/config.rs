@@ -14,6 +14,7 @@ mod edges;
 mod expand;
 mod family;
 mod fault;
+mod governor;
 mod graphs;
 mod ingestion;
 mod intake;
@@ -26,19 +27,22 @@ mod services;
 mod sinks;
 mod stores;
 mod url;
+mod web;
 mod windows;
 
 pub use checked::{
-    Access, AccessKey, Backend, Batch, BullMq, Checked, Compression, Embedded, Engine, FileFormat, FileSink, Graph,
-    IngestionRoute, Intake, KeyProof, Layout, LetterSink, Limits, Merge, OnStuck, Operator, OperatorKind, Organisation,
-    Prices, Projects, Queries, QueryLimits, Queue, Reconcile, Role, Route, RowSink, Server, Servers, Sink, SinkKind,
-    Source, SourceKind, Start, Status, Store, StoreKind, TableChoice, Windows, WireCompression,
+    Access, AccessKey, Backend, Batch, BullMq, Checked, Compression, Embedded, Engine, FileFormat, FileSink, Governor,
+    Graph, IngestionRoute, Intake, KeyProof, Layout, LetterSink, Limits, Merge, OnStuck, Operator, OperatorKind,
+    Organisation, Prices, Projects, Queries, QueryLimits, Queue, Reads, Reconcile, Role, Route, RowSink, Server,
+    Servers, Sink, SinkKind, Source, SourceKind, Start, Status, Store, StoreKind, TableChoice, Web, Windows,
+    WireCompression,
 };
 pub use edges::Flow;
 pub use fault::{Fault, render};
 pub(crate) use reader::Span;
 pub use stores::StoreCheck;
 
+use access::Asking;
 use fault::Context;
 use graphs::Surroundings;
 use reader::Section;
@@ -97,13 +101,15 @@ fn check(
     let root = Section::new(context, String::new(), 0, table);
     let of_file = stores::role(&root);
     let role = role.unwrap_or(of_file);
-    let (engine, queries) = services::read(&root);
+    let (engine, queries) = services::read(&root, role);
     let stores = stores::read(&root, store_check);
     let limits = stores::limits(&root);
     let status = stores::status(&root);
     let shared = windows::shared(&root);
     let intake = intake::read(&root);
-    let access = access::read(&root, intake.as_ref());
+    let web = web::read(&root, intake.as_ref(), role);
+    let governor = governor::read(&root);
+    let access = access::read(&root, &Asking::of(&root, intake.as_ref(), web.as_ref()));
     let prices = intake::prices(&root);
     let around = Surroundings {
         stores: &stores,
@@ -127,6 +133,8 @@ fn check(
         limits,
         status,
         intake,
+        web,
+        governor,
         access,
         prices,
         graphs: drafted.into_iter().map(|drafted| drafted.graph).collect(),

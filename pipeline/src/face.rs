@@ -1,13 +1,17 @@
 //! The HTTP face of a process: keys and limits of the configuration, and the listener.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracemill_model::Secret;
+use tracemill_model::{ByteSize, Secret};
 use tracemill_operators::{Budget, Clock};
-use tracemill_web::{App, Config, Intake, KeyConfig, Keys, Limits, Organisation, Parts, SecretForm, fast_hash};
+use tracemill_warehouse::ServiceKind;
+use tracemill_web::{
+    App, Config, Intake, KeyConfig, Keys, Limits, Organisation, Parts, ReadConfig, Reader, SecretForm, fast_hash,
+};
 
 use crate::PipelineError;
 use crate::config::{self, Access, Checked, KeyProof};
@@ -15,36 +19,73 @@ use crate::ingestion::intake::Switch;
 use crate::observe::Registry;
 use crate::session::Session;
 
-/// The face of a process, whose graph is reached through `switch`, until `stop` is true.
+/// What a face serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serves {
+    /// Where.
+    pub address: SocketAddr,
+    /// What clients send.
+    pub takes: bool,
+    /// What people and programs read.
+    pub reads: bool,
+}
+
+impl Serves {
+    /// The workload's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        if self.takes { "intake" } else { "web" }
+    }
+}
+
+/// What the faces of a process serve: one, where the intake and the queries have the same address.
+#[must_use]
+pub fn faces(checked: &Checked) -> Vec<Serves> {
+    let takes = checked.intake.as_ref().filter(|_| checked.role.listens());
+    let reads = checked.web.as_ref().filter(|_| checked.role.reads());
+    let takes = takes.map(|intake| intake.listen);
+    let reads = reads.map(|web| web.listen);
+    let serves = |address, takes, reads| Serves { address, takes, reads };
+    match (takes, reads) {
+        (Some(one), Some(other)) if one == other => vec![serves(one, true, true)],
+        (takes, reads) => {
+            let takes = takes.map(|address| serves(address, true, false));
+            takes
+                .into_iter()
+                .chain(reads.map(|address| serves(address, false, true)))
+                .collect()
+        }
+    }
+}
+
+/// A face of a process, whose graph is reached through `switch`, until `stop` is true.
 ///
 /// # Errors
-/// As [`listen`].
+/// As [`listen`]; the service `read_only` cannot be used.
 pub async fn run(
     session: &Session,
+    serves: Serves,
     switch: Switch,
     registry: &Registry,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), PipelineError> {
-    let Some(config) = &session.checked.intake else {
-        return Ok(());
+    let checked = &session.checked;
+    let clock = Clock::system();
+    let reader = match checked.web.as_ref().filter(|_| serves.reads) {
+        Some(web) => Some(reader(session, web, registry)?),
+        None => None,
     };
+    let intake: Option<Arc<dyn Intake>> = serves.takes.then(|| Arc::new(switch) as _);
+    let app = app(checked, intake, reader, &clock)?;
+    registry.face(serves.name(), &app);
     let stopped = async move {
         // A sender that is gone stops us as well.
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    let clock = Clock::system();
-    listen_told(
-        &session.checked,
-        config,
-        Arc::new(switch),
-        &clock,
-        |app| registry.face(app),
-        stopped,
-    )
-    .await
+    serve(&app, serves.address, stopped).await
 }
 
-/// Listens, and serves until `shutdown`; what is in progress then is answered.
+/// Listens as an intake alone, and serves until `shutdown`; what is in progress then is answered.
 ///
 /// # Errors
 /// The keys contradict each other, or the address cannot be had.
@@ -55,24 +96,50 @@ pub async fn listen(
     clock: &Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), PipelineError> {
-    listen_told(checked, config, intake, clock, |_| {}, shutdown).await
+    let app = app(checked, Some(intake), None, clock)?;
+    serve(&app, config.listen, shutdown).await
 }
 
-/// The same; `tell` is given what serves before it does.
-async fn listen_told(
-    checked: &Checked,
-    config: &config::Intake,
-    intake: Arc<dyn Intake>,
-    clock: &Clock,
-    tell: impl FnOnce(&App),
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), PipelineError> {
-    let failed = |what: &str, reason: String| PipelineError::Io {
+fn failed(what: &str, reason: String) -> PipelineError {
+    PipelineError::Io {
         what: what.to_owned(),
         reason,
+    }
+}
+
+/// What asks ClickHouse for interactive queries.
+fn reader(session: &Session, web: &config::Web, registry: &Registry) -> Result<Reader, PipelineError> {
+    let config::Reads {
+        at_once,
+        waiting,
+        wait,
+        max_rows,
+        max_bytes,
+    } = web.reads;
+    let config = ReadConfig {
+        at_once,
+        waiting,
+        wait,
+        max_rows: max_rows.unwrap_or(0),
+        max_bytes: max_bytes.unwrap_or(ByteSize(0)),
     };
-    let web = web_config(config);
-    let salt = config.salt.clone().unwrap_or_else(|| Secret::new(String::new()));
+    let latency = registry.latency.clone();
+    let service = session.service(ServiceKind::ReadOnly)?;
+    Ok(Reader::new(service, config, Arc::new(move |took| latency.record(took))))
+}
+
+fn app(
+    checked: &Checked,
+    intake: Option<Arc<dyn Intake>>,
+    reader: Option<Reader>,
+    clock: &Clock,
+) -> Result<App, PipelineError> {
+    let config = checked.intake.as_ref();
+    let web = config.map_or_else(Config::default, web_config);
+    let salt = config.and_then(|config| config.salt.clone());
+    let salt = salt
+        .or_else(|| std::env::var("SALT").ok().map(Secret::new))
+        .unwrap_or_default();
     let keys = checked
         .access
         .iter()
@@ -80,22 +147,26 @@ async fn listen_told(
         .collect();
     let keys = Keys::new(keys, &salt, web.bcrypt_at_once)
         .map_err(|error| failed("the keys of [access] cannot be used", error.to_string()))?;
-    let app = App::new(Parts {
+    let memory = config.map_or(config::defaults::INTAKE_MEMORY, |config| config.memory);
+    Ok(App::new(Parts {
         keys,
         config: web,
-        budget: Budget::new("intake", config.memory.0),
+        budget: Budget::new("intake", memory.0),
         clock: clock.clone(),
         intake,
-    });
-    tell(&app);
-    let listener = TcpListener::bind(config.listen)
+        reader,
+    }))
+}
+
+async fn serve(app: &App, address: SocketAddr, shutdown: impl Future<Output = ()> + Send) -> Result<(), PipelineError> {
+    let listener = TcpListener::bind(address)
         .await
-        .map_err(|error| failed(&format!("cannot listen on {}", config.listen), error.to_string()))?;
-    let address = listener.local_addr().map_or(config.listen, |address| address);
+        .map_err(|error| failed(&format!("cannot listen on {address}"), error.to_string()))?;
+    let address = listener.local_addr().unwrap_or(address);
     tracing::info!(%address, "listening");
-    tracemill_web::serve(listener, &app, app.router(), shutdown)
+    tracemill_web::serve(listener, app, app.router(), shutdown)
         .await
-        .map_err(|error| failed("the intake failed", error.to_string()))
+        .map_err(|error| failed("the listener failed", error.to_string()))
 }
 
 fn web_config(config: &config::Intake) -> Config {

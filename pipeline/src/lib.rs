@@ -9,6 +9,7 @@ pub mod error;
 pub mod export;
 pub mod face;
 pub mod figures;
+pub mod governor;
 pub mod graph;
 pub mod ingestion;
 mod journal;

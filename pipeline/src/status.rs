@@ -17,6 +17,7 @@ use tracemill_sinks::commit::fence::Owner;
 
 use crate::PipelineError;
 use crate::figures::{Figures, Last, Summary};
+use crate::governor::{GovernorStatus, Told};
 use crate::pace::{Sample, expected_rows};
 
 /// How often the file is written.
@@ -38,6 +39,9 @@ pub struct RunStatus {
     pub ended: Option<Ended>,
     /// Its byte budget.
     pub memory: Memory,
+    /// What holds its exports back.
+    #[serde(default)]
+    pub governor: Option<GovernorStatus>,
     /// Its exports.
     pub exports: Vec<ExportStatus>,
     /// Its histograms.
@@ -108,6 +112,8 @@ pub struct Board {
     memory: Budget,
     /// The histograms.
     pub figures: Figures,
+    /// What the governor says.
+    pub governor: Told,
 }
 
 impl Board {
@@ -121,6 +127,7 @@ impl Board {
             clock,
             memory,
             figures,
+            governor: Told::default(),
         }
     }
 
@@ -210,6 +217,7 @@ impl Board {
                 used: self.memory.used(),
                 peak: self.memory.peak(),
             },
+            governor: self.governor.now(),
             exports,
             histograms: figures.summaries(),
         }

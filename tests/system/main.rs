@@ -17,6 +17,7 @@ mod ingest_poison;
 mod ingest_redis;
 mod late;
 mod preflight;
+mod read;
 mod roles;
 mod rows;
 mod schema;

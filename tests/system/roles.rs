@@ -64,7 +64,7 @@ fn an_export_that_cannot_run_leaves_ingestion_running() {
         .lines()
         .find_map(|line| line.strip_prefix("tracemill_ingestion_rows_written_total "));
     assert!(rows.and_then(|rows| rows.parse::<u64>().ok()) > Some(0), "{metrics}");
-    has("tracemill_http_requests_total{route=\"ingestion\",status=\"207\"}");
+    has("tracemill_http_requests_total{face=\"intake\",route=\"ingestion\",status=\"207\"}");
     // Down for seconds, not for minutes.
     assert_eq!(site.tells("/healthz"), (200, "ok\n".to_owned()));
     running.signal("TERM");

@@ -24,6 +24,7 @@ use crate::intake::{Intake, IntakeError};
 use crate::keys::Keys;
 use crate::limit::{Bucket, InFlight};
 use crate::metrics::{Gauge, Metrics, Route};
+use crate::reader::Reader;
 use crate::reply::Refusal;
 use crate::{cors, reply, routes};
 
@@ -37,8 +38,10 @@ pub struct Parts {
     pub budget: Budget,
     /// The time.
     pub clock: Clock,
-    /// What stores and enqueues.
-    pub intake: Arc<dyn Intake>,
+    /// What stores and enqueues; without it, nothing can be sent here.
+    pub intake: Option<Arc<dyn Intake>>,
+    /// What asks ClickHouse; without it, nothing can be read here.
+    pub reader: Option<Reader>,
 }
 
 impl fmt::Debug for Parts {
@@ -56,7 +59,8 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) budget: Budget,
     pub(crate) clock: Clock,
-    pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) intake: Option<Arc<dyn Intake>>,
+    pub(crate) reader: Option<Reader>,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: AtomicBool,
     shares: Vec<Share>,
@@ -101,6 +105,7 @@ impl App {
             budget: parts.budget,
             clock: parts.clock,
             intake: parts.intake,
+            reader: parts.reader,
         }))
     }
 
@@ -121,24 +126,13 @@ impl App {
 
     /// The routes, as an axum router that other routes can be merged with.
     pub fn router(&self) -> Router {
-        use routes::{info, ingestion, otel, removal, scores, single};
-        let api = Router::new()
-            .route("/ingestion", post(ingestion::batch))
-            .route("/otel/v1/traces", post(otel::traces))
-            .route("/otel/v1/metrics", post(otel::metrics))
-            .route("/scores", post(scores::create))
-            .route("/scores/{id}", delete(removal::score))
-            .route("/traces", post(single::create_trace).delete(removal::traces))
-            .route("/traces/{id}", delete(removal::trace))
-            .route("/spans", post(single::create_span).merge(patch(single::update_span)))
-            .route(
-                "/generations",
-                post(single::create_generation).merge(patch(single::update_generation)),
-            )
-            .route("/events", post(single::create_event))
-            .route("/health", get(info::health))
-            .route("/ready", get(info::ready))
-            .route("/projects", get(info::projects));
+        let mut api = shared();
+        if self.0.intake.is_some() {
+            api = api.merge(writing());
+        }
+        if self.0.reader.is_some() {
+            api = api.merge(reading());
+        }
         Router::new()
             .nest("/api/public", api)
             .method_not_allowed_fallback(not_allowed)
@@ -148,6 +142,51 @@ impl App {
     }
 }
 
+/// What every process answers.
+fn shared() -> Router<App> {
+    use routes::info;
+    Router::new()
+        .route("/health", get(info::health))
+        .route("/ready", get(info::ready))
+        .route("/projects", get(info::projects))
+}
+
+/// What clients send to.
+fn writing() -> Router<App> {
+    use routes::{ingestion, otel, removal, scores, single};
+    Router::new()
+        .route("/ingestion", post(ingestion::batch))
+        .route("/otel/v1/traces", post(otel::traces))
+        .route("/otel/v1/metrics", post(otel::metrics))
+        .route("/scores", post(scores::create))
+        .route("/scores/{*id}", delete(removal::score))
+        .route("/traces", post(single::create_trace).delete(removal::traces))
+        .route("/traces/{*id}", delete(removal::trace))
+        .route("/spans", post(single::create_span).merge(patch(single::update_span)))
+        .route(
+            "/generations",
+            post(single::create_generation).merge(patch(single::update_generation)),
+        )
+        .route("/events", post(single::create_event))
+}
+
+/// What clients read. Ids may hold slashes, which clients' libraries leave as they are.
+fn reading() -> Router<App> {
+    use routes::read::{metrics, observations, scores, sessions, traces};
+    Router::new()
+        .route("/traces", get(traces::list))
+        .route("/traces/{*id}", get(traces::get))
+        .route("/observations", get(observations::list))
+        .route("/observations/{*id}", get(observations::get))
+        .route("/scores", get(scores::list))
+        .route("/scores/{*id}", get(scores::get))
+        .route("/v2/scores", get(scores::list_v2))
+        .route("/v2/scores/{*id}", get(scores::get))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{*id}", get(sessions::get))
+        .route("/metrics/daily", get(metrics::daily))
+}
+
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "App({:?}, {:?})", self.0.keys, self.0.budget)
@@ -155,6 +194,11 @@ impl fmt::Debug for App {
 }
 
 impl Inner {
+    /// What takes what clients send.
+    pub(crate) fn intake(&self) -> Result<&dyn Intake, Refusal> {
+        self.intake.as_deref().ok_or_else(|| self.busy())
+    }
+
     /// The answer to what can pass.
     pub(crate) fn busy(&self) -> Refusal {
         Refusal::Busy(self.config.retry_after)
@@ -279,7 +323,14 @@ fn route(path: &str, method: &Method) -> Route {
     if method == Method::DELETE {
         return Route::Delete;
     }
-    match path.strip_prefix("/api/public/").unwrap_or(path) {
+    let path = path.strip_prefix("/api/public/").unwrap_or(path);
+    if method == Method::GET && !matches!(path, "projects" | "health" | "ready") {
+        return match path.strip_prefix("v2/").unwrap_or(path).split('/').next() {
+            Some("traces" | "observations" | "scores" | "sessions" | "metrics") => Route::Read,
+            _ => Route::Other,
+        };
+    }
+    match path {
         "ingestion" => Route::Ingestion,
         "otel/v1/traces" => Route::OtelTraces,
         "otel/v1/metrics" => Route::OtelMetrics,

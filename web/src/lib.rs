@@ -26,9 +26,12 @@ mod intake;
 mod keys;
 mod limit;
 pub mod metrics;
+pub mod query;
+pub mod reader;
 mod reply;
 mod routes;
 mod server;
+mod shape;
 
 pub use app::{App, Parts};
 pub use config::Config;
@@ -38,4 +41,5 @@ pub use hashes::fast_hash;
 pub use intake::{Deletion, Intake, IntakeError, Raw, Readiness};
 pub use keys::{KeyConfig, Keys, Organisation, SecretForm};
 pub use metrics::Metrics;
+pub use reader::{ReadConfig, Reader};
 pub use server::serve;

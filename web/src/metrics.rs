@@ -18,13 +18,14 @@ pub enum Route {
     Single,
     Delete,
     Projects,
+    Read,
     Health,
     Other,
 }
 
 impl Route {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ingestion,
         Self::OtelTraces,
         Self::OtelMetrics,
@@ -32,6 +33,7 @@ impl Route {
         Self::Single,
         Self::Delete,
         Self::Projects,
+        Self::Read,
         Self::Health,
         Self::Other,
     ];
@@ -47,6 +49,7 @@ impl Route {
             Self::Single => "single",
             Self::Delete => "delete",
             Self::Projects => "projects",
+            Self::Read => "read",
             Self::Health => "health",
             Self::Other => "other",
         }
@@ -54,8 +57,8 @@ impl Route {
 }
 
 /// The statuses that are answered; others count as 0.
-const STATUSES: [u16; 16] = [
-    0, 200, 202, 204, 207, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503, 431,
+const STATUSES: [u16; 17] = [
+    0, 200, 202, 204, 207, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503, 431,
 ];
 
 /// Counters and gauges of one intake.

@@ -48,6 +48,12 @@ pub(crate) enum Refusal {
     Json,
     Invalid(Vec<String>),
     Otel(String),
+    /// There is no such thing in the key's project.
+    NotFound(String),
+    /// A query that is too large; the text says how to narrow it.
+    Query(&'static str),
+    /// ClickHouse is away, or has too much to do.
+    Away,
     Bug,
 }
 
@@ -119,6 +125,9 @@ impl Refusal {
                 &json!({ "message": "Invalid request data", "errors": errors }),
             ),
             Self::Otel(text) => otel(StatusCode::BAD_REQUEST, &text),
+            Self::NotFound(text) => error(StatusCode::NOT_FOUND, "LangfuseNotFoundError", &text),
+            Self::Query(text) => error(StatusCode::UNPROCESSABLE_ENTITY, "UnprocessableContentError", text),
+            Self::Away => busy(Duration::from_secs(1)),
             Self::Bug => value(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &json!({ "error": "Internal Server Error" }),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracemill_model::{ByteSize, ExportKey, Millis, ProjectId, Table, Window};
 use tracemill_operators::Clock;
 use tracemill_sources::windows::Tuning;
+use tracemill_warehouse::{Service, ServiceKind};
 
 use super::GraphArg;
 use crate::PipelineError;
@@ -26,7 +27,7 @@ use crate::runtime::Runtime;
 use crate::session::{Session, load_as};
 use crate::status::{Board, Ended, StatusFile};
 use crate::workload::{Attempt, Workload, run_all};
-use crate::{face, figures};
+use crate::{face, figures, governor};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -122,11 +123,6 @@ impl ChoiceArgs {
 pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
     let asked = args.role.as_deref().map(role).transpose()?;
     let checked = load_as(&args.graph.graph, asked)?;
-    if checked.role == Role::Web {
-        return Err(PipelineError::Usage {
-            reason: "the role web has nothing to run in this version".to_owned(),
-        });
-    }
     let extent = if args.once {
         Extent::UntilCaughtUp
     } else {
@@ -136,7 +132,8 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
     let (registry, clock) = (Registry::default(), Clock::system());
     let told = observe::listen(session.checked.status.listen, &registry, &clock).await?;
     let workloads = workloads(&session, &registry, extent, args.stop_within);
-    let alone = workloads.iter().filter(|workload| !workload.is_face).count() <= 1;
+    let reads = face::faces(&session.checked).iter().any(|face| face.reads);
+    let alone = workloads.iter().filter(|workload| !workload.is_face).count() + usize::from(reads) <= 1;
     let ran = run_all(workloads, &registry.states, &clock, alone, stop_signal()).await;
     drop(told);
     let closed = match Arc::into_inner(session) {
@@ -185,15 +182,16 @@ fn workloads(session: &Arc<Session>, registry: &Registry, extent: Extent, stop_w
             ..workload("export", begin)
         });
     }
-    if checked.intake.is_some() && role.listens() {
-        let (session, registry) = (Arc::clone(session), registry.clone());
+    for serves in face::faces(checked) {
+        let (session, registry, switch) = (Arc::clone(session), registry.clone(), switch.clone());
         let begin = move |stop| -> Attempt {
             let (session, registry, switch) = (Arc::clone(&session), registry.clone(), switch.clone());
-            Box::pin(async move { face::run(&session, switch, &registry, stop).await })
+            Box::pin(async move { face::run(&session, serves, switch, &registry, stop).await })
         };
+        let name = serves.name();
         workloads.push(Workload {
             is_face: true,
-            ..workload("face", begin)
+            ..workload(name, begin)
         });
     }
     workloads
@@ -286,6 +284,16 @@ impl Drive<'_> {
             shared.figures.clone(),
         );
         self.registry.export(&board);
+        let _governor = governor::begin(governor::Parts {
+            config: self.session.checked.governor.clone(),
+            gate: shared.gate.clone(),
+            latency: self.registry.latency.clone(),
+            export: shared.service.clone(),
+            interactive: self.probed(),
+            leaves: shared.leaves,
+            clock: shared.clock.clone(),
+            told: board.governor.clone(),
+        });
         let began = Instant::now();
         let runtime = Runtime::start(self.session.checked.limits.workers)?;
         let watch = self.watch(&board);
@@ -301,6 +309,13 @@ impl Drive<'_> {
         StatusFile::new(&self.session.checked.status.dir).write(&board.status(Some(Ended { error })));
         tell(&board, began.elapsed());
         ended
+    }
+
+    /// Where the governor probes: nowhere, if this process knows itself how long queries take.
+    fn probed(&self) -> Option<Service> {
+        let reads = face::faces(&self.session.checked).iter().any(|face| face.reads);
+        let service = || self.session.service(ServiceKind::ReadOnly).ok();
+        (!reads).then(service).flatten()
     }
 
     fn watch(&mut self, board: &Board) -> Watch {

@@ -192,6 +192,9 @@ fn tell(report: &Report) {
             },
         };
         say(&format!("\n{} {verb}; written at {}", run.status.owner, run.status.at));
+        if let Some(governor) = &run.status.governor {
+            say(&governor.line(run.status.at));
+        }
         let memory = run.status.memory;
         let [limit, used, peak] = [memory.limit, memory.used, memory.peak].map(ByteSize);
         say(&format!("memory budget {limit}: {used} held, {peak} at most"));
@@ -287,6 +290,7 @@ mod tests {
                 used: 0,
                 peak: 0,
             },
+            governor: None,
             exports: vec![status.clone()],
             histograms: Vec::new(),
         };

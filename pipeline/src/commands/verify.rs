@@ -158,6 +158,7 @@ async fn changed(
         &windows,
         &shared.memory,
         LeafMemory::within(shared.memory.limit(), shared.leaves).index_max,
+        &shared.gate,
     )
     .await?;
     let written: Vec<(Window, SourceCounts)> = written.into_iter().collect();

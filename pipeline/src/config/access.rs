@@ -3,7 +3,7 @@
 
 use tracemill_model::{ProjectId, Secret};
 
-use super::checked::{Access, AccessKey, Intake, KeyProof, Organisation};
+use super::checked::{Access, AccessKey, Intake, KeyProof, Organisation, Web};
 use super::fault::{Context, listed};
 use super::reader::{Section, Text};
 
@@ -12,17 +12,47 @@ const KEYS_EXAMPLE: &str = "keys = [{ public = \"pk-lf-...\", secret = \"${LF_SE
 /// The ways to give a secret key.
 const PROOFS: [&str; 3] = ["secret", "fast_hash", "bcrypt"];
 
-/// Reads every `[access.PROJECT]`, and the environment where there is an intake.
-pub(super) fn read(root: &Section<'_>, intake: Option<&Intake>) -> Vec<Access> {
+/// Who asks for keys.
+pub(super) struct Asking {
+    /// The section that does, if anybody does.
+    section: Option<&'static str>,
+    /// What fast hashes were made with.
+    salt: Option<Secret>,
+}
+
+impl Asking {
+    pub(super) fn of(root: &Section<'_>, intake: Option<&Intake>, web: Option<&Web>) -> Self {
+        let section = match (intake, web) {
+            (Some(_), _) => Some("intake"),
+            (None, Some(_)) => Some("web"),
+            // A section that cannot be read asks as well.
+            (None, None) => ["intake", "web"].into_iter().find(|name| root.has(name)),
+        };
+        let salt = intake.map_or_else(
+            || root.context.variable("SALT").map(Secret::new),
+            |own| own.salt.clone(),
+        );
+        Self { section, salt }
+    }
+}
+
+/// Reads every `[access.PROJECT]`, and the environment where somebody asks for keys.
+pub(super) fn read(root: &Section<'_>, asking: &Asking) -> Vec<Access> {
     let section = root.section("access", EXAMPLE);
-    if let Some(section) = section.as_ref().filter(|_| !root.has("intake")) {
-        let message = "[access] has keys, but without [intake] nobody is asked for one".to_owned();
-        section.report(section.at, "", None, message, "add [intake], or remove [access]");
+    if let Some(section) = section.as_ref().filter(|_| asking.section.is_none()) {
+        let message = "[access] has keys, but without [intake] and [web] nobody is asked for one".to_owned();
+        section.report(
+            section.at,
+            "",
+            None,
+            message,
+            "add [intake] or [web], or remove [access]",
+        );
     }
     let mut taken = Vec::new();
     let mut all = Vec::new();
     for (name, section) in section.iter().flat_map(|section| section.entries(EXAMPLE)) {
-        let keys = keys(&section, intake, &mut taken);
+        let keys = keys(&section, asking, &mut taken);
         let name = project(&name, &section);
         section.finish();
         all.extend(name.map(|(project, name, organisation)| Access {
@@ -32,12 +62,12 @@ pub(super) fn read(root: &Section<'_>, intake: Option<&Intake>) -> Vec<Access> {
             keys,
         }));
     }
-    if root.has("intake") {
+    if let Some(name) = asking.section {
         let own = of_environment(root.context, &all, &taken);
         if own.is_none() && !root.holds("access") {
-            let message = "[intake] knows no project, so nobody could send".to_owned();
+            let message = format!("[{name}] knows no project, so nobody would be let in");
             let remedy = format!("add {EXAMPLE} with {KEYS_EXAMPLE}, or set LANGFUSE_INIT_PROJECT_ID and its keys");
-            root.report(root.at_of("intake"), "intake", None, message, remedy);
+            root.report(root.at_of(name), name, None, message, remedy);
         }
         all.extend(own.flatten());
     }
@@ -78,7 +108,7 @@ fn organisation(section: &Section<'_>) -> Option<Organisation> {
 }
 
 /// Reads a project's keys. `taken` are the public keys of all projects so far.
-fn keys(section: &Section<'_>, intake: Option<&Intake>, taken: &mut Vec<(String, String)>) -> Vec<AccessKey> {
+fn keys(section: &Section<'_>, asking: &Asking, taken: &mut Vec<(String, String)>) -> Vec<AccessKey> {
     if !section.has("keys") {
         section.missing("keys", format!("write {KEYS_EXAMPLE}"));
     }
@@ -98,7 +128,7 @@ fn keys(section: &Section<'_>, intake: Option<&Intake>, taken: &mut Vec<(String,
             section.missing("public", "write the public key: public = \"pk-lf-...\"");
         }
         let public = section.name("public").filter(|public| is_public(&section, public));
-        let proof = proof(&section, intake);
+        let proof = proof(&section, asking);
         section.finish();
         let Some(public) = public else { continue };
         if let Some((_, first)) = taken.iter().find(|(other, _)| *other == public.value) {
@@ -136,7 +166,7 @@ fn is_public(section: &Section<'_>, public: &Text) -> bool {
     false
 }
 
-fn proof(section: &Section<'_>, intake: Option<&Intake>) -> Option<KeyProof> {
+fn proof(section: &Section<'_>, asking: &Asking) -> Option<KeyProof> {
     let given: Vec<&str> = PROOFS.into_iter().filter(|key| section.has(key)).collect();
     match given.as_slice() {
         [] => section.missing(
@@ -154,12 +184,12 @@ fn proof(section: &Section<'_>, intake: Option<&Intake>) -> Option<KeyProof> {
         .map(|text| KeyProof::Secret(Secret::new(text.value)));
     let fast = section
         .name("fast_hash")
-        .and_then(|text| fast_hash(section, &text, intake));
+        .and_then(|text| fast_hash(section, &text, asking));
     let bcrypt = section.name("bcrypt").and_then(|text| bcrypt(section, &text));
     secret.or(fast).or(bcrypt)
 }
 
-fn fast_hash(section: &Section<'_>, text: &Text, intake: Option<&Intake>) -> Option<KeyProof> {
+fn fast_hash(section: &Section<'_>, text: &Text, asking: &Asking) -> Option<KeyProof> {
     let report = |message: String, remedy: &str| section.report(text.at, "fast_hash", None, message, remedy);
     if text.value.len() != 64 || !text.value.chars().all(|c| c.is_ascii_hexdigit()) {
         let message = format!("fast_hash in {} is not 64 hexadecimal digits", section.path);
@@ -169,7 +199,7 @@ fn fast_hash(section: &Section<'_>, text: &Text, intake: Option<&Intake>) -> Opt
         );
         return None;
     }
-    if intake.is_some_and(|intake| intake.salt.is_none()) {
+    if asking.section.is_some() && asking.salt.is_none() {
         let message = format!("fast_hash in {} needs the salt that it was made with", section.path);
         report(message, "write salt = \"${SALT}\" in [intake], or set SALT");
     }

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracemill_model::{ByteSize, Millis, Period, ProjectId, Secret, Table};
+use tracemill_operators::governor::Bounds;
 
 mod ingestion;
 
 pub use ingestion::{
     Access, AccessKey, Backend, Batch, BullMq, IngestionRoute, Intake, KeyProof, LetterSink, Merge, Organisation,
-    Prices, Queue, RowSink,
+    Prices, Queue, Reads, RowSink, Web,
 };
 
 /// A whole configuration.
@@ -36,6 +37,10 @@ pub struct Checked {
     pub status: Status,
     /// The HTTP face. Where it is there, so are an ingestion graph and an access.
     pub intake: Option<Intake>,
+    /// What reads with. Where it is there, so is an access.
+    pub web: Option<Web>,
+    /// What holds the export back.
+    pub governor: Governor,
     /// The projects that may send, in the order of the file; that of the environment last.
     pub access: Vec<Access>,
     /// Where prices of models come from.
@@ -176,6 +181,15 @@ pub struct Limits {
     pub workers: usize,
     /// How many threads encode files.
     pub encode_threads: usize,
+}
+
+/// What holds the export back while people and programs read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Governor {
+    /// Whether it does.
+    pub enabled: bool,
+    /// Its target and its floor.
+    pub bounds: Bounds,
 }
 
 /// Where the running process leaves its state.

@@ -190,3 +190,17 @@ pub const MIN_HELD_BYTES: ByteSize = ByteSize::mib(1);
 pub const INSERT_BYTES: ByteSize = ByteSize::mib(32);
 /// The age of an insert.
 pub const INSERT_AGE: Duration = Duration::from_millis(750);
+
+/// The least part of its speed that the export has, in percent.
+pub const GOVERNOR_FLOOR: u32 = 10;
+/// The shortest time that interactive queries may be given.
+pub const MIN_TARGET: Duration = Duration::from_millis(1);
+/// The longest.
+pub const MAX_TARGET: Duration = Duration::from_secs(60);
+
+/// Interactive queries at once.
+pub const READS_AT_ONCE: usize = 8;
+/// Interactive queries that may wait.
+pub const READS_WAITING: usize = 64;
+/// How long each waits.
+pub const READ_WAIT: Duration = Duration::from_secs(5);

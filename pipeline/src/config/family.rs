@@ -83,9 +83,9 @@ pub(super) fn check<'n>(graph: &Section<'_>, nodes: &'n [Node]) -> Findings<'n> 
 /// Checks what graphs share with the rest of the file.
 pub(super) fn check_file(root: &Section<'_>, graphs: &[Drafted], role: Role, engine: Option<&Engine>) {
     check_number(root, graphs);
-    check_intake(root, graphs, role);
+    check_intake(root, graphs);
     let is_served = match engine {
-        Some(Engine::Servers(servers)) => servers.read_write.is_some() || role == Role::Export,
+        Some(Engine::Servers(servers)) => servers.read_write.is_some() || matches!(role, Role::Export | Role::Web),
         Some(Engine::Embedded(_)) | None => true,
     };
     let rows = nodes(graphs).find(|node| matches!(node.kind, NodeKind::Rows(_)));
@@ -129,7 +129,7 @@ fn check_number(root: &Section<'_>, graphs: &[Drafted]) {
 }
 
 /// The intake puts jobs into the queue of the ingestion graph.
-fn check_intake(root: &Section<'_>, graphs: &[Drafted], role: Role) {
+fn check_intake(root: &Section<'_>, graphs: &[Drafted]) {
     if !root.has("intake") {
         return;
     }
@@ -156,13 +156,6 @@ fn check_intake(root: &Section<'_>, graphs: &[Drafted], role: Role) {
                 node.path
             );
             report(message, "add \"tracemill-ingestion\" to queues");
-        }
-        Backend::Local { .. } if role == Role::Web => {
-            let message = format!("[intake] of the role web cannot reach the local queue of {}", node.path);
-            report(
-                message,
-                "write role = \"ingestion\" or \"all\", or backend = \"bullmq\"",
-            );
         }
         Backend::BullMq(_) | Backend::Local { .. } => {}
     }

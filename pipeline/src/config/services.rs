@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracemill_model::{ByteSize, Secret};
 
-use super::checked::{Embedded, Engine, Queries, QueryLimits, Server, Servers, WireCompression};
+use super::checked::{Embedded, Engine, Queries, QueryLimits, Role, Server, Servers, WireCompression};
 use super::defaults;
 use super::fault::Context;
 use super::reader::{Bounds, Section, Span, Text};
@@ -29,7 +29,7 @@ struct Given {
 }
 
 /// Reads both sections. The engine is `None` where faults keep it from being known.
-pub(super) fn read(root: &Section<'_>) -> (Option<Engine>, Queries) {
+pub(super) fn read(root: &Section<'_>, role: Role) -> (Option<Engine>, Queries) {
     let servers = root.section("clickhouse", "[clickhouse]");
     let embedded = root.section("embedded", "[embedded]");
     let mut queries = defaults_of_queries();
@@ -51,7 +51,7 @@ pub(super) fn read(root: &Section<'_>) -> (Option<Engine>, Queries) {
         if let Some(section) = &servers {
             section.finish();
         }
-        resolve(root, servers.as_ref(), given.unwrap_or_default(), cluster)
+        resolve(root, servers.as_ref(), given.unwrap_or_default(), cluster, role)
             .map(|servers| Engine::Servers(Box::new(servers)))
     } else {
         Some(Engine::Embedded(own.unwrap_or_else(|| Embedded {
@@ -284,6 +284,7 @@ fn resolve(
     section: Option<&Section<'_>>,
     given: [Given; 3],
     cluster: Option<String>,
+    role: Role,
 ) -> Option<Servers> {
     let is_broken = given.iter().any(|given| given.is_broken);
     let [read_write, read_only, export] = given;
@@ -291,6 +292,8 @@ fn resolve(
     let read_write = resolve_one(context, SERVICES[0].1, read_write, None);
     let read_only = resolve_one(context, SERVICES[1].1, read_only, read_write.as_ref());
     let export = resolve_one(context, SERVICES[2].1, export, read_write.as_ref());
+    // A process that only reads exports nothing.
+    let export = export.or_else(|| read_only.clone().filter(|_| role == Role::Web));
     let Some(export) = export else {
         // A variable that is set and gave no server is a fault already.
         let is_set = ["CLICKHOUSE_EXPORT_URL", "CLICKHOUSE_URL"]

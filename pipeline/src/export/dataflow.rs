@@ -158,6 +158,7 @@ fn read_config(spec: &Arc<ExportSpec>) -> ReadConfig {
         memory: spec.memory.clone(),
         leaf_memory: spec.leaf_memory,
         slots: Arc::clone(&spec.slots),
+        gate: spec.gate.clone(),
         learned: Arc::clone(&spec.learned),
         progress: spec.progress.clone(),
         deadline: spec.deadline,

@@ -39,7 +39,7 @@ pub(crate) async fn changed_windows(
     }
     let windows: Vec<Window> = exported.iter().map(|(window, _)| *window).collect();
     let index_max = spec.leaf_memory.index_max;
-    let now = digests(&spec.service, &spec.key, &windows, &spec.memory, index_max).await?;
+    let now = digests(&spec.service, &spec.key, &windows, &spec.memory, index_max, &spec.gate).await?;
     let (count, key) = (windows.len(), spec.key.clone());
     let differing = tokio::task::spawn_blocking(move || changed(&exported, &now))
         .await

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tracemill_model::{ByteSize, ExportKey, Window};
 use tracemill_operators::bridge::Frontier;
+use tracemill_operators::governor::Gate;
 use tracemill_operators::progress::Progress;
 use tracemill_operators::split::LeafLimit;
 use tracemill_operators::{Budget, Clock};
@@ -42,6 +43,8 @@ pub struct ExportSpec {
     pub route: String,
     /// Where the rows are.
     pub service: Service,
+    /// How much of ClickHouse the exports of the process may use now.
+    pub gate: Gate,
     /// Settings that make wide rows cheap there.
     pub tuning: Tuning,
     /// Where the files go, and how they are named.

@@ -31,9 +31,8 @@ pub fn render(snapshot: &Snapshot) -> String {
     if let Some(status) = &snapshot.export {
         exports(status, &mut text);
     }
-    if let Some(face) = &snapshot.face {
-        http(face, &mut text);
-    }
+    http(&snapshot.faces, &mut text);
+    interactive(snapshot, &mut text);
     text.finish()
 }
 
@@ -236,6 +235,22 @@ fn exports(status: &RunStatus, text: &mut Exposition) {
             text.sample(&labels(export), value(export));
         }
     }
+    if let Some(governor) = &status.governor {
+        text.family(
+            "tracemill_governor_share",
+            Gauge,
+            "The part of its full speed that the export has.",
+        )
+        .sample(&[("reason", &governor.reason)], governor.percent / 100.0);
+        text.family(
+            "tracemill_governor_bytes_per_second",
+            Gauge,
+            "What the export may read; absent without a limit.",
+        );
+        if let Some(bytes) = governor.bytes_per_second {
+            text.sample(&[], bytes);
+        }
+    }
     text.family(
         "tracemill_export_last_commit_timestamp_seconds",
         Gauge,
@@ -273,42 +288,81 @@ fn labels(export: &ExportStatus) -> [(&'static str, &str); 3] {
     [("route", &export.route), ("project", project), ("table", table)]
 }
 
-fn http(face: &WebSnapshot, text: &mut Exposition) {
+fn interactive(snapshot: &Snapshot, text: &mut Exposition) {
+    let recent = snapshot.interactive;
+    text.family(
+        "tracemill_interactive_queries",
+        Gauge,
+        "Interactive queries of the last four seconds.",
+    )
+    .sample(&[], recent.count);
+    if recent.count > 0 {
+        text.family(
+            "tracemill_interactive_seconds",
+            Gauge,
+            "How long interactive queries of the last four seconds took.",
+        );
+        for (quantile, took) in [("0.5", recent.p50), ("0.99", recent.p99), ("1", recent.max)] {
+            text.sample(&[("quantile", quantile)], took.as_secs_f64());
+        }
+    }
+}
+
+fn http(faces: &[(&'static str, WebSnapshot)], text: &mut Exposition) {
     text.family("tracemill_http_requests_total", Counter, "Answers by route and status.");
-    for (route, status, count) in &face.requests {
-        let status = status.to_string();
-        text.sample(&[("route", route.name()), ("status", &status)], count);
+    for (name, face) in faces {
+        for (route, status, count) in &face.requests {
+            let status = status.to_string();
+            text.sample(&[("face", name), ("route", route.name()), ("status", &status)], count);
+        }
     }
     text.family("tracemill_http_seconds", Summary, "Time to the answer by route.");
-    for (route, histogram) in &face.latency {
-        let own = ("route", route.name());
-        for (quantile, of) in [("0.5", 0.5), ("0.99", 0.99), ("0.999", 0.999)] {
-            let seconds = histogram.value_at_quantile(of) as f64 / 1e6;
-            text.sample(&[own, ("quantile", quantile)], seconds);
+    for (name, face) in faces {
+        for (route, histogram) in &face.latency {
+            let own = [("face", *name), ("route", route.name())];
+            for (quantile, of) in [("0.5", 0.5), ("0.99", 0.99), ("0.999", 0.999)] {
+                let seconds = histogram.value_at_quantile(of) as f64 / 1e6;
+                text.sample(&[own[0], own[1], ("quantile", quantile)], seconds);
+            }
+            text.suffixed("_sum", &own, histogram.mean() * histogram.len() as f64 / 1e6);
+            text.suffixed("_count", &own, histogram.len());
         }
-        text.suffixed("_sum", &[own], histogram.mean() * histogram.len() as f64 / 1e6);
-        text.suffixed("_count", &[own], histogram.len());
     }
     text.family(
         "tracemill_intake_events_total",
         Counter,
         "Events or spans by project and outcome.",
     );
-    for (project, accepted, rejected) in &face.events {
-        for (outcome, count) in [("accepted", accepted), ("rejected", rejected)] {
-            text.sample(&[("project", project), ("outcome", outcome)], count);
+    for (_, face) in faces.iter().filter(|(name, _)| *name == "intake") {
+        for (project, accepted, rejected) in &face.events {
+            for (outcome, count) in [("accepted", accepted), ("rejected", rejected)] {
+                text.sample(&[("project", project), ("outcome", outcome)], count);
+            }
         }
     }
-    text.family("tracemill_http_body_bytes_total", Counter, "Bytes of bodies, as sent.")
-        .sample(&[], face.bytes);
-    text.family(
-        "tracemill_http_panics_total",
-        Counter,
-        "Connections that ended by a bug.",
-    )
-    .sample(&[], face.panics);
-    text.family("tracemill_http_in_flight", Gauge, "Requests in progress.")
-        .sample(&[], face.in_flight);
-    text.family("tracemill_http_connections", Gauge, "Open connections.")
-        .sample(&[], face.connections);
+    let counters: [Part<WebSnapshot>; 2] = [
+        ("tracemill_http_body_bytes_total", "Bytes of bodies, as sent.", |face| {
+            face.bytes
+        }),
+        (
+            "tracemill_http_panics_total",
+            "Connections that ended by a bug.",
+            |face| face.panics,
+        ),
+    ];
+    let gauges: [Part<WebSnapshot>; 2] = [
+        ("tracemill_http_in_flight", "Requests in progress.", |face| {
+            face.in_flight
+        }),
+        ("tracemill_http_connections", "Open connections.", |face| {
+            face.connections
+        }),
+    ];
+    let all = counters.into_iter().map(|part| (Counter, part));
+    for (kind, (family, help, value)) in all.chain(gauges.into_iter().map(|part| (Gauge, part))) {
+        text.family(family, kind, help);
+        for (name, face) in faces {
+            text.sample(&[("face", name)], value(face));
+        }
+    }
 }

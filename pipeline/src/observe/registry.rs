@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tracemill_model::Millis;
 use tracemill_operators::Clock;
+use tracemill_operators::governor::{Latency, Recent};
 use tracemill_web::App;
 use tracemill_web::metrics::Snapshot as WebSnapshot;
 
@@ -13,11 +15,16 @@ use crate::ingestion::status::{Gauges, IngestionStatus};
 use crate::status::{Board, RunStatus};
 use crate::workload::{State, States};
 
+/// Interactive queries of that time are recent.
+const RECENT: Duration = crate::governor::RECENT;
+
 /// The workloads of this process. Cheap to clone; clones are one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     /// What each does.
     pub states: States,
+    /// How long interactive queries take.
+    pub latency: Latency,
     parts: Arc<Mutex<Parts>>,
     health: Arc<Mutex<Health>>,
 }
@@ -26,7 +33,7 @@ pub struct Registry {
 struct Parts {
     ingestion: Option<Gauges>,
     export: Option<Board>,
-    face: Option<App>,
+    faces: BTreeMap<&'static str, App>,
 }
 
 /// Everything at one moment.
@@ -40,10 +47,23 @@ pub struct Snapshot {
     pub ingestion: Option<IngestionStatus>,
     /// What the exports count.
     pub export: Option<RunStatus>,
-    /// What the HTTP face counts.
-    pub face: Option<WebSnapshot>,
+    /// What the HTTP faces count, since each began.
+    pub faces: Vec<(&'static str, WebSnapshot)>,
+    /// How long interactive queries took of late.
+    pub interactive: Recent,
     /// What is not well.
     pub ill: Vec<Ill>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            states: States::default(),
+            latency: Latency::new(Clock::system(), RECENT),
+            parts: Arc::default(),
+            health: Arc::default(),
+        }
+    }
 }
 
 impl Registry {
@@ -61,22 +81,25 @@ impl Registry {
         self.with(|parts| parts.export = Some(board.clone()));
     }
 
-    /// The HTTP face begins.
-    pub fn face(&self, app: &App) {
-        self.with(|parts| parts.face = Some(app.clone()));
+    /// An HTTP face begins.
+    pub fn face(&self, name: &'static str, app: &App) {
+        self.with(|parts| drop(parts.faces.insert(name, app.clone())));
     }
 
     /// Everything, now.
     pub async fn snapshot(&self, clock: &Clock) -> Snapshot {
-        let (ingestion, export, face) = {
+        let (ingestion, export, faces) = {
             let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
             let Parts {
                 ingestion,
                 export,
-                face,
+                faces,
             } = &*parts;
             let run = export.as_ref().map(|board| board.status(None));
-            let web = face.as_ref().map(|app| app.metrics().snapshot());
+            let web: Vec<_> = faces
+                .iter()
+                .map(|(name, app)| (*name, app.metrics().snapshot()))
+                .collect();
             (ingestion.clone(), run, web)
         };
         let ingestion = match &ingestion {
@@ -89,7 +112,8 @@ impl Registry {
             states: self.states.snapshot(),
             ingestion,
             export,
-            face,
+            faces,
+            interactive: self.latency.recent(),
             ill: health.ill().to_vec(),
         }
     }

@@ -272,7 +272,8 @@ fn a_role_runs_its_own_graphs() {
     assert_eq!(of(Role::All), (vec!["ingestion", "export"], true));
     assert_eq!(of(Role::Ingestion), (vec!["ingestion"], true));
     assert_eq!(of(Role::Export), (vec!["export"], false));
-    assert_eq!(of(Role::Web), (vec![], true));
+    assert_eq!(of(Role::Web), (vec![], false));
+    assert!(Role::Web.reads() && Role::All.reads() && !Role::Ingestion.reads() && !Role::Export.reads());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tracemill_model::manifest::SourceCounts;
 use tracemill_model::{ExportKey, IdRange, Leaf, Millis, Window};
 use tracemill_operators::Budget;
 use tracemill_operators::dedup::IndexBuilder;
+use tracemill_operators::governor::Gate;
 use tracemill_warehouse::Service;
 
 use super::keys::each_key;
@@ -29,12 +30,13 @@ pub async fn digests(
     windows: &[Window],
     memory: &Budget,
     index_max: u64,
+    gate: &Gate,
 ) -> Result<Vec<(Window, SourceCounts)>, SourceError> {
     let mut sorted = windows.to_vec();
     sorted.sort_unstable();
     let mut counted = Vec::with_capacity(sorted.len());
     for day in sorted.chunk_by(|one, two| one.from.day() == two.from.day()) {
-        counted.extend(day_digests(service, key, day, memory, index_max).await?);
+        counted.extend(day_digests(service, key, day, memory, index_max, gate).await?);
     }
     Ok(counted)
 }
@@ -46,6 +48,7 @@ async fn day_digests(
     windows: &[Window],
     memory: &Budget,
     index_max: u64,
+    gate: &Gate,
 ) -> Result<Vec<(Window, SourceCounts)>, SourceError> {
     let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
         return Ok(Vec::new());
@@ -65,7 +68,7 @@ async fn day_digests(
             .map(|window| IndexBuilder::new(&Leaf::root(*window), 0))
             .collect();
         let batches_budget = Budget::new("reconcile", BATCHES);
-        let mut batches = Batches::open(service, statements::keys(key, span, &ids), &batches_budget, None)?;
+        let mut batches = Batches::open(service, statements::keys(key, span, &ids), &batches_budget, None, gate)?;
         while let Some(held) = batches.next().await? {
             each_key(&held.batch, key.table.is_sorted_by_type(), |row, is_live| {
                 if let Some(at) = window_at(windows, Millis(row.time)) {

@@ -6,6 +6,7 @@ use arrow_array::{Array, BinaryArray, RecordBatch};
 use tracemill_model::{ExportKey, Leaf};
 use tracemill_operators::Budget;
 use tracemill_operators::dedup::{IndexBuilder, KeyRow};
+use tracemill_operators::governor::Gate;
 use tracemill_warehouse::Service;
 
 use super::rows::Batches;
@@ -18,10 +19,11 @@ pub(super) async fn read_keys(
     key: &ExportKey,
     leaf: &Leaf,
     budget: &Budget,
+    gate: &Gate,
     builder: &mut IndexBuilder,
 ) -> Result<String, SourceError> {
     let statement = statements::keys(key, leaf.window, &leaf.ids);
-    let mut batches = Batches::open(service, statement, budget, None)?;
+    let mut batches = Batches::open(service, statement, budget, None, gate)?;
     while let Some(held) = batches.next().await? {
         each_key(&held.batch, key.table.is_sorted_by_type(), |row, is_live| {
             builder.push(row, is_live);

@@ -92,7 +92,14 @@ impl LeafRun<'_> {
         let mut builder = IndexBuilder::new(&self.attempt.leaf, usize::try_from(versions).unwrap_or(0));
         let config = self.config;
         let until = tokio::time::Instant::now() + config.deadline;
-        let read = read_keys(&config.service, &config.key, &self.attempt.leaf, &memory, &mut builder);
+        let read = read_keys(
+            &config.service,
+            &config.key,
+            &self.attempt.leaf,
+            &memory,
+            &config.gate,
+            &mut builder,
+        );
         let keys_query = match tokio::time::timeout_at(until, read).await {
             Ok(Ok(query_id)) => query_id,
             Ok(Err(error)) => {
@@ -247,7 +254,7 @@ impl LeafRun<'_> {
             statement = small_reads(statement, job.stats.versions);
         }
         let counter = &config.progress.counters().bytes_read;
-        let mut batches = match Batches::open(&config.service, statement, &job.memory, Some(counter)) {
+        let mut batches = match Batches::open(&config.service, statement, &job.memory, Some(counter), &config.gate) {
             Ok(batches) => batches,
             Err(error) => return Err(self.stop(error, job.stats.clone(), Some(job)).await),
         };

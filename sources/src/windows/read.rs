@@ -20,6 +20,7 @@ use tracemill_operators::Budget;
 use tracemill_operators::batch::{LeafEvent, LeafJob, LeafStep};
 use tracemill_operators::bridge::{Command, Commands, Replies, Ticket};
 use tracemill_operators::clock::{Clock, backoff};
+use tracemill_operators::governor::Gate;
 use tracemill_operators::outcome::Attempt;
 use tracemill_operators::progress::{Progress, State};
 use tracemill_operators::split::LeafLimit;
@@ -46,6 +47,8 @@ pub struct ReadConfig {
     pub leaf_memory: LeafMemory,
     /// How many may be read at once, over all exports of the process.
     pub slots: Arc<Semaphore>,
+    /// How much of ClickHouse the export may use now.
+    pub gate: Gate,
     /// What splits taught.
     pub learned: Arc<Mutex<LeafLimit>>,
     /// What is going on.
@@ -118,6 +121,10 @@ async fn attempt(
         stage.enter(State::WaitingForSlot);
     }
     let _slot = config.slots.acquire().await;
+    if config.gate.is_full() {
+        stage.enter(State::WaitingForGovernor);
+    }
+    let _passed = config.gate.leaf().await;
     let run = LeafRun {
         config: &config,
         attempt: attempt.clone(),

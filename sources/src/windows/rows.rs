@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
+use tracemill_operators::governor::Gate;
 use tracemill_operators::{Budget, Permit};
 use tracemill_warehouse::{ByteStream, QueryId, Service, Statement};
 
@@ -34,18 +35,20 @@ pub(super) struct Batches<'a> {
     chunk: Bytes,
     budget: &'a Budget,
     counter: Option<&'a AtomicU64>,
+    gate: &'a Gate,
     permit: Option<Permit>,
     bytes: u64,
     decode: Duration,
 }
 
 impl<'a> Batches<'a> {
-    /// Sends the query. Its batches take their permits from `budget`; `counter` counts their bytes.
+    /// Sends the query. Its batches take their permits from `budget`; `counter` counts their bytes, `gate` paces them.
     pub(super) fn open(
         service: &Service,
         statement: Statement,
         budget: &'a Budget,
         counter: Option<&'a AtomicU64>,
+        gate: &'a Gate,
     ) -> Result<Self, SourceError> {
         let statement = ARROW_SETTINGS
             .iter()
@@ -57,6 +60,7 @@ impl<'a> Batches<'a> {
             chunk: Bytes::new(),
             budget,
             counter,
+            gate,
             permit: None,
             bytes: 0,
             decode: Duration::ZERO,
@@ -90,7 +94,10 @@ impl<'a> Batches<'a> {
             }
             if self.chunk.is_empty() {
                 match self.stream.next().await? {
-                    Some(chunk) => self.on_chunk(chunk),
+                    Some(chunk) => {
+                        self.gate.take(chunk.len() as u64).await;
+                        self.on_chunk(chunk);
+                    }
                     None => return Err(self.broken("it ended without the end-of-stream marker")),
                 }
             }

@@ -22,7 +22,10 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.0.stopping.load(Ordering::Relaxed) {
         return status(&app, StatusCode::SERVICE_UNAVAILABLE, "STOPPING");
     }
-    match app.0.intake.ready() {
+    let Some(intake) = &app.0.intake else {
+        return status(&app, StatusCode::OK, "OK");
+    };
+    match intake.ready() {
         Readiness::Ready => status(&app, StatusCode::OK, "OK"),
         Readiness::Not(why) => {
             tracing::debug!(why, "not_ready");

@@ -3,6 +3,7 @@
 pub(crate) mod info;
 pub(crate) mod ingestion;
 pub(crate) mod otel;
+pub(crate) mod read;
 pub(crate) mod removal;
 pub(crate) mod scores;
 pub(crate) mod single;
@@ -76,7 +77,7 @@ async fn store(
             access: caller.access,
             received: app.0.clock.now(),
         };
-        app.0.intake.take(raw).await.map_err(|error| app.0.failed(&error))?;
+        app.0.intake()?.take(raw).await.map_err(|error| app.0.failed(&error))?;
     }
     drop(permits);
     let (accepted, rejected) = (checked.stored, checked.rejected.len());

@@ -75,7 +75,7 @@ async fn take(app: &App, request: Request) -> Result<Response, Refusal> {
         access: caller.access,
         received: app.0.clock.now(),
     };
-    app.0.intake.take(raw).await.map_err(|error| app.0.failed(&error))?;
+    app.0.intake()?.take(raw).await.map_err(|error| app.0.failed(&error))?;
     drop(permits);
     app.0.metrics.events(caller.project.index, spans, 0);
     Ok(accepted(form))

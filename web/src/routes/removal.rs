@@ -104,6 +104,6 @@ async fn remove(app: &App, admitted: &Admitted, kind: EntityKind, ids: Vec<Text>
         ids,
         requested: app.0.clock.now(),
     };
-    let deleted = app.0.intake.delete(deletion).await;
+    let deleted = app.0.intake()?.delete(deletion).await;
     deleted.map_err(|error| app.0.failed(&error))
 }

@@ -73,7 +73,8 @@ fn measure() {
         config,
         budget: Budget::new("test", 256 << 20),
         clock: Clock::system(),
-        intake: Arc::new(Nothing),
+        intake: Some(Arc::new(Nothing)),
+        reader: None,
     });
     let service = TowerToHyperService::new(app.router());
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -137,7 +137,8 @@ impl Server {
             config,
             budget: budget.clone(),
             clock: Clock::system(),
-            intake: memory.clone(),
+            intake: Some(memory.clone()),
+            reader: None,
         });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

@@ -116,6 +116,30 @@ pub struct Queue {
     pub stalls: u32,
 }
 
+/// The HTTP face that people and programs read with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// Where it listens: with the intake, where the address is the same.
+    pub listen: SocketAddr,
+    /// Its queries.
+    pub reads: Reads,
+}
+
+/// How many interactive queries, and how large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reads {
+    /// Queries at once.
+    pub at_once: usize,
+    /// Queries that may wait for their turn.
+    pub waiting: usize,
+    /// How long each waits at most.
+    pub wait: Duration,
+    /// `max_rows_to_read` of one query.
+    pub max_rows: Option<u64>,
+    /// `max_bytes_to_read` of one query.
+    pub max_bytes: Option<ByteSize>,
+}
+
 /// The kinds of queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backend {
@@ -266,7 +290,13 @@ impl Role {
     /// Whether a process of this role listens as the intake.
     #[must_use]
     pub fn listens(self) -> bool {
-        matches!(self, Self::All | Self::Ingestion | Self::Web)
+        matches!(self, Self::All | Self::Ingestion)
+    }
+
+    /// Whether a process of this role answers queries.
+    #[must_use]
+    pub fn reads(self) -> bool {
+        matches!(self, Self::All | Self::Web)
     }
 }
 

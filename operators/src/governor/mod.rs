@@ -1,0 +1,17 @@
+//! The governor: from how long interactive queries take, and what ClickHouse is short of, how much of it the export may use.
+//!
+//! ```text
+//! interactive queries ──► Latency ─┐
+//! ClickHouse's own figures ────────┴──► Law ──► Gate ──► leaves at once, bytes a second
+//! ```
+//!
+//! Static limits protect against the known; the governor against the rest. Without interactive queries nothing is held back,
+//! and the export always keeps a part of its speed.
+
+pub mod gate;
+pub mod latency;
+pub mod law;
+
+pub use gate::{Gate, Passed, Settings};
+pub use latency::{Latency, Recent};
+pub use law::{Bounds, Law, Reason, Sample};

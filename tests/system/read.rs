@@ -1,0 +1,96 @@
+//! The read API on what clients sent: an SDK's own API client reads everything back, and it is as in ClickHouse.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tracemill_tests::ingestion::{PROJECT, PUBLIC_KEY, SECRET_KEY};
+use tracemill_tests::ledger::{service, test_file};
+use tracemill_tests::{Clients, Site, http, wait_until};
+
+/// How long what is waited for may take to happen.
+const SOON: Duration = Duration::from_secs(60);
+
+/// `pk-lf-demo:sk-lf-demo`
+const KEY: &str = "Authorization: Basic cGstbGYtZGVtbzpzay1sZi1kZW1v\r\n";
+
+fn read(site: &Site, path: &str) -> (u16, Value) {
+    let (status, body) = http::request(site.port(), "GET", path, KEY, b"").expect("an answer");
+    (status, serde_json::from_slice(&body).expect("JSON"))
+}
+
+#[test]
+fn an_sdk_reads_back_what_clients_sent() {
+    let site = Site::new();
+    let mut running = site.run();
+    let journal = site.scratch.join("journal.jsonl");
+    let clients = Clients::start(&site.url(), &journal, &["--rate", "400", "--seed", "read"]);
+    wait_until("some are stored", SOON, || clients.heard() > 4 << 20);
+    let _ = clients.stop();
+    let _ = site.drained(&mut running, SOON);
+
+    // Deleted ones are gone from every list, though their older versions are still there.
+    let (_, before) = read(&site, "/api/public/traces?limit=1");
+    let total = before["meta"]["totalItems"].as_u64().expect("a number");
+    let id = before["data"][0]["id"].as_str().expect("a trace").to_owned();
+    let body = format!(r#"{{"traceIds": ["{id}"]}}"#);
+    let headers = format!("{KEY}Content-Type: application/json\r\n");
+    let deleted = http::request(site.port(), "DELETE", "/api/public/traces", &headers, body.as_bytes());
+    assert_eq!(deleted.expect("an answer").0, 200);
+    wait_until("the trace is gone", SOON, || {
+        read(&site, "/api/public/traces?limit=1").1["meta"]["totalItems"] == total - 1
+    });
+
+    let output = Command::new(service("clients/langfuse-4/bin/python"))
+        .args(["-W", "ignore"])
+        .arg(test_file("read/read_back.py"))
+        .args(["--clickhouse", &site.engine.url(), "--project", PROJECT])
+        .args(["--other", "pk-lf-other:sk-lf-other"])
+        .env("TRACEMILL_URL", site.url())
+        .env("TRACEMILL_PUBLIC_KEY", PUBLIC_KEY)
+        .env("TRACEMILL_SECRET_KEY", SECRET_KEY)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("python can be started");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let log = running.stderr();
+    let failed = log.lines().filter(|line| line.contains("read_")).take(3);
+    let failed: Vec<&str> = failed.collect();
+    assert!(output.status.success(), "{}\n{failed:#?}", text(&output.stderr));
+    println!("compared: {}", text(&output.stdout));
+    let _ = Site::stop(running);
+}
+
+#[test]
+fn every_query_is_named_limited_and_narrow() {
+    let site = Site::new();
+    let mut running = site.run();
+    let journal = site.scratch.join("journal.jsonl");
+    let clients = Clients::start(&site.url(), &journal, &["--rate", "400", "--seed", "narrow"]);
+    wait_until("some are stored", SOON, || clients.heard() > 256 << 10);
+    let _ = clients.stop();
+    let _ = site.drained(&mut running, SOON);
+    for path in ["traces", "observations", "v2/scores", "sessions", "metrics/daily"] {
+        assert_eq!(read(&site, &format!("/api/public/{path}?limit=5")).0, 200, "{path}");
+    }
+    let _ = site.engine.query("SYSTEM FLUSH LOGS");
+    let of_reads = "FROM system.query_log WHERE type = 'QueryFinish' AND log_comment LIKE '%\"feature\":\"read\"%'";
+    let count = |condition: &str| -> u64 {
+        let sql = format!("SELECT count() {of_reads} AND ({condition})");
+        site.engine.query(&sql).parse().expect("a number")
+    };
+    let all = count("1");
+    assert!(all >= 8, "{all} queries");
+    let limited =
+        "Settings['max_execution_time'] = '30' AND Settings['cancel_http_readonly_queries_on_client_close'] = '1'";
+    assert_eq!(
+        count(limited),
+        all,
+        "every query has its deadline, and ends with its reader"
+    );
+    let named = format!("log_comment LIKE '%\"projectId\":\"{PROJECT}\"%'");
+    assert_eq!(count(&named), all, "every query tells its project");
+    let wide = "arrayExists(c -> match(c, 'input$|output$|(traces|observations).metadata$'), columns)";
+    assert_eq!(count(wide), 0, "no list reads payloads");
+    let _ = Site::stop(running);
+}

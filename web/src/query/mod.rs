@@ -1,0 +1,23 @@
+//! What is asked of ClickHouse for the read API: statements with bound parameters, and their typed rows. No I/O.
+//!
+//! A list is read in three steps, none of which sorts wide rows or merges them (`FINAL`):
+//!
+//! ```text
+//! winners: the newest version of each id, by narrow columns in the order of the sort key ──► how many on each day
+//! page:    the winners of the days that the page lies in                                   ──► ids, days, versions
+//! rows:    those ids, within those days                                                    ──► the columns asked for
+//! ```
+//!
+//! Invariants: every statement binds the project of the caller's key; deletions are looked at after the newest version was
+//! found; columns `input`, `output` and `metadata` are read in the last step alone, and only where they were asked for.
+
+pub mod daily;
+pub mod filter;
+pub mod list;
+pub mod observations;
+pub mod scores;
+pub mod sessions;
+pub mod traces;
+
+pub use filter::{Filter, Span};
+pub use list::{DayCount, Listing, Order, Page, Place};

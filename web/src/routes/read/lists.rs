@@ -1,0 +1,43 @@
+//! A page of a list: how many there are, which are on the page, and their rows in its order.
+
+use std::collections::HashMap;
+
+use clickhouse::{RowOwned, RowRead};
+use tracemill_warehouse::Statement;
+
+use crate::query::{Listing, Page, Place};
+use crate::reader::Reader;
+use crate::reply::Refusal;
+
+/// The rows of a page, and how many there are in all. An entity that is deleted in between is left out.
+pub(crate) async fn page<T: RowOwned + RowRead>(
+    reader: &Reader,
+    listing: &Listing,
+    page: Page,
+    rows: impl FnOnce(&[Place]) -> Statement,
+    id: impl Fn(&T) -> &str,
+) -> Result<(Vec<T>, u64), Refusal> {
+    let counts = reader.rows(listing.count()).await?;
+    let total = counts.iter().map(|day: &crate::query::DayCount| day.count).sum();
+    let Some(days) = listing.days(&counts, page) else {
+        return Ok((Vec::new(), total));
+    };
+    let places: Vec<Place> = reader.rows(listing.page(days, page.limit)).await?;
+    if places.is_empty() {
+        return Ok((Vec::new(), total));
+    }
+    let found: Vec<T> = reader.rows(rows(&places)).await?;
+    Ok((in_order(&places, found, id), total))
+}
+
+/// The rows in the order of their places.
+pub(crate) fn in_order<T>(places: &[Place], rows: Vec<T>, id: impl Fn(&T) -> &str) -> Vec<T> {
+    let order: HashMap<&str, usize> = places
+        .iter()
+        .enumerate()
+        .map(|(at, place)| (place.id.as_str(), at))
+        .collect();
+    let mut rows = rows;
+    rows.sort_by_key(|row| order.get(id(row)).copied().unwrap_or(usize::MAX));
+    rows
+}

@@ -1,0 +1,176 @@
+//! Parameters of a query string: every fault at once.
+
+use tracemill_model::Millis;
+use url::form_urlencoded;
+
+use crate::query::{Filter, Page, Span};
+use crate::reply::Refusal;
+
+/// Entities of a page, where nobody says how many.
+const LIMIT: u64 = 50;
+/// The most entities of a page.
+const MOST: u64 = 100;
+/// The longest text, and the most texts of a name.
+const LONGEST: usize = 4096;
+const MANY: usize = 500;
+
+/// The parameters of a request, and what is wrong with them.
+#[derive(Debug)]
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+    faults: Vec<String>,
+}
+
+impl Params {
+    pub(crate) fn new(query: Option<&str>) -> Self {
+        let pairs = form_urlencoded::parse(query.unwrap_or("").as_bytes());
+        let mut params = Self {
+            pairs: pairs.into_owned().collect(),
+            faults: Vec::new(),
+        };
+        let long = |(_, value): &&(String, String)| value.len() > LONGEST || value.contains('\0');
+        if let Some((name, _)) = params.pairs.iter().find(long) {
+            params.faults.push(format!("{name}: too long, or not a text"));
+        }
+        params
+    }
+
+    /// The first value of a name that is not empty.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let mut own = self
+            .pairs
+            .iter()
+            .filter(|(own, value)| own == name && !value.is_empty());
+        own.next().map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a name, `name` or `name[]`.
+    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
+        let is_own = |own: &str| own == name || own.strip_suffix("[]") == Some(name);
+        let own = self
+            .pairs
+            .iter()
+            .filter(|(own, value)| is_own(own) && !value.is_empty());
+        let texts: Vec<String> = own.map(|(_, value)| value.clone()).collect();
+        if texts.len() > MANY {
+            self.faults.push(format!("{name}: more than {MANY} values"));
+        }
+        texts
+    }
+
+    /// Values separated by commas.
+    pub(crate) fn listed(&self, name: &str) -> Option<Vec<String>> {
+        let text = self.text(name)?;
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        Some(parts.map(str::to_owned).collect())
+    }
+
+    pub(crate) fn fault(&mut self, fault: impl Into<String>) {
+        self.faults.push(fault.into());
+    }
+
+    fn number(&mut self, name: &str, default: u64, most: u64) -> u64 {
+        let Some(text) = self.text(name) else { return default };
+        match text.parse::<u64>() {
+            Ok(number) if (1..=most).contains(&number) => number,
+            _ => {
+                self.faults
+                    .push(format!("{name}: must be a whole number from 1 to {most}"));
+                default
+            }
+        }
+    }
+
+    pub(crate) fn page(&mut self) -> Page {
+        Page {
+            page: self.number("page", 1, 1_000_000),
+            limit: self.number("limit", LIMIT, MOST),
+        }
+    }
+
+    pub(crate) fn time(&mut self, name: &str) -> Option<Millis> {
+        let text = self.text(name)?;
+        let time = Millis::parse(text).ok();
+        // Beyond what ClickHouse's DateTime64 holds.
+        let time = time.filter(|time| (-2_208_988_800_000..=10_413_791_999_999).contains(&time.0));
+        if time.is_none() {
+            self.faults.push(format!(
+                "{name}: must be an ISO 8601 time, such as 2026-02-25T12:00:00Z"
+            ));
+        }
+        time
+    }
+
+    pub(crate) fn span(&mut self, from: &str, to: &str) -> Span {
+        Span {
+            from: self.time(from),
+            to: self.time(to),
+        }
+    }
+
+    /// Equality with a parameter, where it is there.
+    pub(crate) fn is(&self, name: &str, column: &'static str) -> Option<Filter> {
+        let value = self.text(name)?.to_owned();
+        Some(Filter::Is { column, value })
+    }
+
+    /// Equality with any of a parameter's values, where there are some.
+    pub(crate) fn one_of(&mut self, name: &str, column: &'static str) -> Option<Filter> {
+        let values = self.texts(name);
+        (!values.is_empty()).then_some(Filter::OneOf { column, values })
+    }
+
+    /// All of a parameter's values are in the column's array.
+    pub(crate) fn has_all(&mut self, name: &str, column: &'static str) -> Option<Filter> {
+        let values = self.texts(name);
+        (!values.is_empty()).then_some(Filter::HasAll { column, values })
+    }
+
+    /// One of the names, or a fault that lists them.
+    pub(crate) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let chosen = choices.iter().find(|(own, _)| *own == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(own, _)| *own).collect();
+            self.faults.push(format!("{name}: must be one of {}", names.join(", ")));
+        }
+        chosen
+    }
+
+    /// What is left to say: nothing, or every fault.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        match self.faults.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::Invalid(self.faults)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let mut params = Params::new(Some(
+            "page=0&limit=101&fromTimestamp=yesterday&name=a%20b&tags=x&tags[]=y",
+        ));
+        let page = params.page();
+        assert_eq!((page.page, page.limit), (1, LIMIT));
+        assert_eq!(params.span("fromTimestamp", "toTimestamp"), Span::default());
+        assert_eq!(params.text("name"), Some("a b"));
+        assert_eq!(params.texts("tags"), ["x", "y"]);
+        let Err(Refusal::Invalid(faults)) = params.finish() else {
+            panic!("three faults")
+        };
+        assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn what_is_empty_is_not_there() {
+        let mut params = Params::new(Some("name=&page=&toTimestamp="));
+        assert_eq!(params.text("name"), None);
+        assert_eq!(params.page().page, 1);
+        assert!(params.finish().is_ok());
+    }
+}
