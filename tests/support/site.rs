@@ -190,6 +190,15 @@ impl Site {
         self.tracemill.start(self.args(&["run"], &[]))
     }
 
+    /// Starts it with more arguments.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn start_as(&self, more: &[&str]) -> Running {
+        self.tracemill.start(self.args(&["run"], more))
+    }
+
     /// Starts it, and waits until it takes requests.
     ///
     /// # Panics
@@ -208,7 +217,17 @@ impl Site {
     /// What the process says of itself, every few seconds.
     #[must_use]
     pub fn status(&self, running: &Running) -> Value {
-        let file = self.scratch.join(&format!("status/ingestion-{}.json", running.pid()));
+        self.told("ingestion", running)
+    }
+
+    /// The same of its exports.
+    #[must_use]
+    pub fn exports(&self, running: &Running) -> Value {
+        self.told("run", running)
+    }
+
+    fn told(&self, what: &str, running: &Running) -> Value {
+        let file = self.scratch.join(&format!("status/{what}-{}.json", running.pid()));
         let text = std::fs::read(file).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tracemill_tests::engine::free_port;
-use tracemill_tests::{Clients, Site, http, wait_until};
+use tracemill_tests::{Clients, Running, Site, http, wait_until};
 
 /// How long what is waited for may take to happen.
 const SOON: Duration = Duration::from_secs(60);
@@ -84,4 +84,80 @@ fn a_password_that_is_refused_ends_all_at_once() {
     let output = site.start().wait(SOON);
     assert_eq!(output.code, Some(10), "{}", output.tail());
     assert!(http::request(site.port(), "GET", "/api/public/health", "", b"").is_err());
+}
+
+#[test]
+fn readers_hold_the_exports_back_and_are_followed_by_full_speed() {
+    let site = Site::new();
+    let export = export(&site, &site.engine.url());
+    // No query is that fast.
+    let site = site
+        .with(&export)
+        .with("[governor]\ntarget_p95 = \"1 ms\"\nfloor = 5\n");
+    let mut running = site.run();
+    let percent = |running: &Running| site.exports(running)["governor"]["percent"].as_f64();
+    running.until("nobody reads: full speed", SOON, |running| {
+        (percent(running) == Some(100.0)).then_some(())
+    });
+    let key = "Authorization: Basic cGstbGYtZGVtbzpzay1sZi1kZW1v\r\n";
+    running.until("readers: the least share", SOON, |running| {
+        let (status, _) = http::request(site.port(), "GET", "/api/public/traces?limit=5", key, b"").expect("an answer");
+        assert_eq!(status, 200);
+        (percent(running) == Some(5.0)).then_some(())
+    });
+    let (_, metrics) = site.tells("/metrics");
+    let share = metrics
+        .lines()
+        .find(|line| line.starts_with("tracemill_governor_share"));
+    assert!(share.is_some_and(|line| line.contains("reason=\"slow\"")), "{share:?}");
+    assert!(site.exports(&running)["governor"]["bytesPerSecond"].as_u64() > Some(0));
+    running.until("they are gone: full speed", SOON, |running| {
+        (percent(running) == Some(100.0)).then_some(())
+    });
+    let _ = Site::stop(running);
+}
+
+#[test]
+fn a_role_opens_only_what_it_needs() {
+    let site = Site::new();
+    let export = export(&site, &site.engine.url());
+    let site = site.with(&export);
+    let queue = site.scratch.join("queue");
+    let key = "Authorization: Basic cGstbGYtZGVtbzpzay1sZi1kZW1v\r\nContent-Type: application/json\r\n";
+    let ask = |method: &str, path: &str| http::request(site.port(), method, path, key, br#"{"batch":[]}"#);
+
+    let mut web = site.start_as(&["--role", "web"]);
+    web.until("it answers", SOON, |_| {
+        (ask("GET", "/api/public/health").ok()?.0 == 200).then_some(())
+    });
+    assert_eq!(ask("GET", "/api/public/traces").expect("an answer").0, 200);
+    assert_eq!(
+        ask("POST", "/api/public/ingestion").expect("an answer").0,
+        404,
+        "it takes nothing"
+    );
+    assert!(!queue.exists(), "it opens no queue");
+    let _ = Site::stop(web);
+
+    let mut ingestion = site.start_as(&["--role", "ingestion"]);
+    ingestion.until("it takes requests", SOON, |_| {
+        (ask("GET", "/api/public/ready").ok()?.0 == 200).then_some(())
+    });
+    assert_eq!(ask("POST", "/api/public/ingestion").expect("an answer").0, 207);
+    assert_eq!(
+        ask("GET", "/api/public/traces").expect("an answer").0,
+        405,
+        "it reads nothing"
+    );
+    assert!(site.exports(&ingestion).is_null(), "it exports nothing");
+    let _ = Site::stop(ingestion);
+    std::fs::remove_dir_all(&queue).expect("the queue was there");
+
+    let mut export = site.start_as(&["--role", "export"]);
+    export.until("it exports", SOON, |export| {
+        (!site.exports(export).is_null()).then_some(())
+    });
+    assert!(ask("GET", "/api/public/health").is_err(), "it does not listen");
+    assert!(!queue.exists(), "it opens no queue");
+    let _ = Site::stop(export);
 }

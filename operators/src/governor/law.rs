@@ -68,7 +68,7 @@ const FACTOR: f64 = 1.25;
 const CALM: f64 = 0.85;
 /// Fewer queries say nothing.
 const ENOUGH: u64 = 3;
-/// Seconds between two decreases, as long as latencies are remembered; more than twice the target does not wait as long.
+/// Seconds between two decreases: as long as latencies are remembered.
 const SETTLE: u32 = 4;
 /// Seconds of calm before an increase.
 const PATIENCE: u32 = 2;
@@ -161,10 +161,9 @@ impl Law {
         if signal > 1.0 {
             self.calm = 0;
             self.slow += 1;
-            // One slow query is none; much too slow need not last.
+            // One slow second is none; and what was slow before the last cut must not be counted again.
             let is_bad = signal > 2.0;
-            let wait = if is_bad { 2 } else { SETTLE };
-            if self.slow >= 2 && self.since_cut >= wait {
+            if self.slow >= 2 && self.since_cut >= SETTLE {
                 // Where the place is known already, a small step back will do.
                 let is_near = self.too_much.is_some() && signal < 1.5;
                 self.too_much = Some(self.share);
@@ -355,12 +354,14 @@ mod tests {
             let mut plant = Plant { alone: 0.02, seen: Vec::new() };
             let shares = run(&mut law, &mut plant, 600, load, |second| noise[second]);
             prop_assert!(shares.iter().all(|share| (0.1..=1.0).contains(share)));
-            // Ten minutes: a turn each 10 s at most, and in the last five minutes it keeps its place.
+            // Ten minutes: a turn each ten seconds at most, and in the last five it keeps about its place: a share that is
+            // tried again and found too much costs a few seconds.
             prop_assert!(turns(&shares) <= 60, "{} turns", turns(&shares));
-            let late = &shares[300..];
-            let mean = late.iter().sum::<f64>() / late.len() as f64;
-            let far = late.iter().filter(|share| (**share - mean).abs() > 0.35).count();
-            prop_assert!(far < late.len() / 10, "{far} of {} seconds far from {mean}", late.len());
+            let mut late = shares[300..].to_vec();
+            late.sort_by(f64::total_cmp);
+            let middle = late[late.len() / 2];
+            let far = late.iter().filter(|share| (**share - middle).abs() > 0.4).count();
+            prop_assert!(far < late.len() / 5, "{far} of {} seconds far from {middle}", late.len());
         }
     }
 }
