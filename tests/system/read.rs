@@ -94,3 +94,23 @@ fn every_query_is_named_limited_and_narrow() {
     assert_eq!(count(wide), 0, "no list reads payloads");
     let _ = Site::stop(running);
 }
+
+#[test]
+fn a_query_that_would_read_too_much_is_refused_with_advice() {
+    let site = Site::new().with("[web]\nmax_rows_to_read = 20\n");
+    let mut running = site.run();
+    let journal = site.scratch.join("journal.jsonl");
+    let clients = Clients::start(&site.url(), &journal, &["--rate", "400", "--seed", "much"]);
+    wait_until("some are stored", SOON, || clients.heard() > 256 << 10);
+    let _ = clients.stop();
+    let _ = site.drained(&mut running, SOON);
+    let (status, body) = read(&site, "/api/public/observations");
+    assert_eq!(status, 422, "{body}");
+    let advice = body["message"].as_str().expect("a text");
+    assert!(advice.contains("fromStartTime"), "{advice}");
+    // A span without rows reads none.
+    let narrow = "/api/public/observations?toStartTime=2001-01-01T00:00:00Z";
+    assert_eq!(read(&site, narrow).0, 200);
+    assert_eq!(read(&site, "/api/public/health").0, 200);
+    let _ = Site::stop(running);
+}
