@@ -8,6 +8,9 @@
 #   scripts/bench.sh --micro         then the micro benchmarks too: bridge, dedup index, encoder, parts of ingestion
 #   scripts/bench.sh --ingest ...    ingestion instead: HTTP to rows against plain inserts, CPU an event, time to the row;
 #                                    its own arguments: --quick, --rounds N, --backlog, --parts load,latency,backlog, --json FILE
+#   scripts/bench.sh --isolation ...  what readers, ingestion and an export do to each other: table and plots (about 12 minutes);
+#                                    its own arguments: --quick, --span S, --days N, --queries QPS, --events RATE, --rows NAME,
+#                                    --step, --json FILE
 #   scripts/bench.sh ARGS...         --store local, --rounds N, --sides tracemill,reference, --json FILE
 #
 # Needs cargo, python3 with pip, npm (which fetches the ClickHouse library once), and 10 GB of disk (40 GB with --big) in the
@@ -22,12 +25,14 @@ target=${CARGO_TARGET_DIR:-$root/target}/release
 
 micro=no
 ingest=no
+isolation=no
 json=
 args=()
 while [[ $# -gt 0 ]]; do
     case $1 in
         --micro) micro=yes ;;
         --ingest) ingest=yes ;;
+        --isolation) isolation=yes ;;
         --json) json=${2:?--json needs a file}; shift ;;
         *) args+=("$1") ;;
     esac
@@ -72,6 +77,9 @@ fi
 cargo build --release --locked --manifest-path "$root/Cargo.toml" --package tracemill-pipeline --package tracemill-benches
 if [[ $ingest == yes ]]; then
     exec "$target/ingest" "${args[@]}" --dir "$folder" --json "${json:-$folder/ingest.json}" --tracemill "$target/tracemill" 9>&-
+fi
+if [[ $isolation == yes ]]; then
+    exec "$target/isolation" "${args[@]}" --dir "$folder" --json "${json:-$folder/isolation.json}" --tracemill "$target/tracemill" 9>&-
 fi
 if python=$(peer_python); then
     args+=(--python "$python")

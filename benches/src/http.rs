@@ -73,6 +73,24 @@ pub fn text(
     Ok(answer.trim_end().to_owned())
 }
 
+/// Gets a path as text.
+///
+/// # Errors
+/// As [`post`].
+pub fn get(address: &str, path: &str, silence: Duration) -> Result<String, Failure> {
+    let mut stream = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
+    stream.set_read_timeout(Some(silence))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut reader = BufReader::new(stream);
+    let (status, rest) = head_of(&mut reader)?;
+    let mut text = String::new();
+    Body { reader, rest }.read_to_string(&mut text)?;
+    if status == 200 {
+        return Ok(text);
+    }
+    Err(format!("{address}{path} answers {status}: {}", text.trim()).into())
+}
+
 fn head_of(reader: &mut impl BufRead) -> Result<(u16, Rest), Failure> {
     let mut line = String::new();
     reader.read_line(&mut line)?;

@@ -6,7 +6,6 @@
 //! and left out; the others go on.
 
 mod args;
-mod data;
 mod report;
 mod sides;
 mod stages;
@@ -16,13 +15,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
-use tracemill_benches::Failure;
 use tracemill_benches::target::Target;
+use tracemill_benches::{Failure, day};
 
 use crate::args::{Args, Side, StoreChoice};
-use crate::data::{Day, Recipe};
 use crate::report::Runs;
 use crate::sides::Bench;
+use tracemill_benches::day::{Day, Recipe};
 use tracemill_benches::server::{ClickHouse, ObjectServer};
 
 /// The most resident memory that the exporter may take.
@@ -59,7 +58,7 @@ fn bench(args: &Args, dir: &Path) -> Result<Value, Failure> {
         eprintln!("making the data: {}", recipe.name());
         recipe.make(&args.tracemill, server, dir)
     };
-    let day = make(if args.quick { data::TENTH } else { data::REFERENCE }, &server)?;
+    let day = make(if args.quick { day::TENTH } else { day::REFERENCE }, &server)?;
     server.measure_idle(Duration::from_secs(3))?;
     let bench = Bench {
         args,
@@ -151,8 +150,8 @@ fn memory(
     if let Some(most) = of_day.map(|run| run.used.peak).max() {
         told.push(memory_line(day, most, true));
     }
-    let wide = if bench.args.quick { data::WIDE_TENTH } else { data::WIDE };
-    for recipe in [Some(wide), bench.args.big.then_some(data::BIG)].into_iter().flatten() {
+    let wide = if bench.args.quick { day::WIDE_TENTH } else { day::WIDE };
+    for recipe in [Some(wide), bench.args.big.then_some(day::BIG)].into_iter().flatten() {
         let day = make(recipe, bench.server)?;
         match bench.run(Side::Tracemill, &day, &format!("memory-{}", day.database)) {
             Ok(run) => told.push(memory_line(&day, run.used.peak, run.rows == day.truth)),

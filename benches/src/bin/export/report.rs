@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 use tracemill_benches::spread::Spread;
 
 use crate::args::Side;
-use crate::data::Day;
 use crate::sides::Run;
+use tracemill_benches::day::Day;
 
 const MIB: f64 = 1024.0 * 1024.0;
 

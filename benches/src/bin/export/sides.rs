@@ -11,7 +11,7 @@ use tracemill_benches::target::{BUCKET, CREDENTIALS, Target};
 use tracemill_benches::{Failure, reference};
 
 use crate::args::{Args, Side};
-use crate::data::Day;
+use tracemill_benches::day::Day;
 use tracemill_benches::server::{ClickHouse, QueryLog};
 
 /// So long after a side has ended, what it left to do in ClickHouse still counts for it.

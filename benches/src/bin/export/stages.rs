@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tracemill_benches::{Failure, process};
 
-use crate::data::Day;
 use crate::sides::{Bench, Run, beside};
+use tracemill_benches::day::Day;
 
 /// Prints the stages of a run, then the read and the encoder alone on the same rows.
 pub(crate) fn tell(bench: &Bench<'_>, day: &Day, run: &Run) -> Result<Value, Failure> {

@@ -9,8 +9,8 @@ use tracemill_benches::process::peak_of;
 use tracemill_benches::server::ClickHouse;
 
 use crate::load::Bench;
-use crate::mixes::BACKLOG;
-use crate::product::Product;
+use tracemill_benches::mixes::BACKLOG;
+use tracemill_benches::product::Product;
 
 const MIB: f64 = 1024.0 * 1024.0;
 

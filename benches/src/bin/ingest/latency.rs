@@ -1,21 +1,21 @@
 //! The time from a client's 2xx to the row: by id, over connections of its own, at half of what the product can take.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use tracemill_benches::Failure;
-use tracemill_benches::process::{cpu_of, pause};
+use tracemill_benches::process::cpu_of;
 use tracemill_model::Table;
 use tracemill_pipeline::send::Accepted;
 use tracemill_sources::synth::sdk::Request;
 
+use tracemill_benches::client::look;
+use tracemill_benches::mixes::HALF_LOAD;
+use tracemill_benches::product::Product;
+
 use crate::load::Bench;
-use crate::mixes::{HALF_LOAD, PROJECT};
-use crate::product::Product;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -50,7 +50,7 @@ pub(crate) fn measure(bench: &Bench<'_>, rate: f64) -> Result<Value, Failure> {
     let before = [bench.server.cpu()?, cpu_of(product.pid())?.as_secs_f64()];
     let began = Instant::now();
     let (sent, found) = std::thread::scope(|scope| {
-        let looking = scope.spawn(move || look(bench, name, &probes));
+        let looking = scope.spawn(move || look(bench.server, name, &probes, LOOK));
         // The sender, and with it the channel, is gone when everything is sent.
         let sent = bench.send(requests, &product.url, rate, Some(accepted));
         (sent, looking.join())
@@ -83,50 +83,4 @@ pub(crate) fn measure(bench: &Bench<'_>, rate: f64) -> Result<Value, Failure> {
         "p99_ms": at(0.99), "max_ms": at(1.0), "goal_ms": GOAL_MS, "met": at(0.99) < GOAL_MS,
         "product_busy": busy[1], "clickhouse_busy": busy[0],
     }))
-}
-
-/// Looks for probes until there are no more. Microseconds.
-fn look(
-    bench: &Bench<'_>,
-    database: &str,
-    probes: &mpsc::Receiver<(String, Instant)>,
-) -> Result<Histogram<u64>, Failure> {
-    let mut found = Histogram::new(3)?;
-    let mut open: HashMap<String, Instant> = HashMap::new();
-    let mut is_over = false;
-    let mut last = Instant::now();
-    while !is_over || !open.is_empty() {
-        loop {
-            match probes.try_recv() {
-                Ok((id, at)) => drop(open.insert(id, at)),
-                Err(mpsc::TryRecvError::Empty) => break,
-                Err(mpsc::TryRecvError::Disconnected) => {
-                    is_over = true;
-                    break;
-                }
-            }
-        }
-        if !open.is_empty() {
-            let ids: Vec<String> = open.keys().map(|id| format!("'{id}'")).collect();
-            let sql = format!(
-                "SELECT id FROM observations PREWHERE id IN ({}) WHERE project_id = '{PROJECT}' SETTINGS max_threads = 1",
-                ids.join(",")
-            );
-            let answer = bench.server.ask(database, &sql)?;
-            let now = Instant::now();
-            for id in answer.lines() {
-                if let Some(at) = open.remove(id) {
-                    found.record(u64::try_from(now.saturating_duration_since(at).as_micros())?)?;
-                    last = now;
-                }
-            }
-            if now - last > Duration::from_secs(60) {
-                return Err(format!("{} probes do not become visible", open.len()).into());
-            }
-        } else {
-            last = Instant::now();
-        }
-        pause(LOOK);
-    }
-    Ok(found)
 }

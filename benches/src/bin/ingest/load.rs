@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -10,13 +9,13 @@ use tokio::runtime::Runtime;
 use tracemill_benches::Failure;
 use tracemill_benches::process::{cpu_of, pause, peak_of};
 use tracemill_benches::server::ClickHouse;
-use tracemill_model::{ProjectId, Secret};
-use tracemill_pipeline::send::{Accepted, Key, SendOptions, SendProgress, SendReport, send};
+use tracemill_pipeline::send::{Accepted, SendReport};
 use tracemill_sources::synth::sdk::{Expectation, Request};
 
 use crate::args::Args;
-use crate::mixes::{Mix, PROJECT};
-use crate::product::{KEYS, Product, migrate};
+use tracemill_benches::client::Client;
+use tracemill_benches::mixes::Mix;
+use tracemill_benches::product::{Product, migrate};
 
 /// How often the tables are counted once all events are accepted.
 const LOOK: Duration = Duration::from_millis(100);
@@ -121,26 +120,12 @@ impl Bench<'_> {
     where
         R: Iterator<Item = Request> + Send + 'static,
     {
-        let options = SendOptions {
+        let client = Client {
             url: url.to_owned(),
-            keys: vec![Key {
-                project: ProjectId::new(PROJECT)?,
-                public: KEYS[0].to_owned(),
-                secret: Secret::new(KEYS[1]),
-            }],
             rate,
             connections: self.args.connections,
-            gzip: false,
-            accepted,
         };
-        let done = self
-            .runtime
-            .block_on(send(requests, options, Arc::new(SendProgress::default())));
-        let (report, requests) = done.map_err(|error| error.to_string())?;
-        if report.refused > 0 {
-            return Err(format!("{} events were refused", report.refused).into());
-        }
-        Ok((report, requests))
+        client.send(self.runtime, requests, accepted)
     }
 
     /// Runs a mix once, in a database of that name, which stays.

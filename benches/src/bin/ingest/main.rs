@@ -11,8 +11,6 @@ mod backlog;
 mod ceiling;
 mod latency;
 mod load;
-mod mixes;
-mod product;
 mod report;
 
 use std::path::Path;
@@ -26,8 +24,8 @@ use tracemill_benches::server::ClickHouse;
 use crate::args::{Args, Part};
 use crate::ceiling::Way;
 use crate::load::Bench;
-use crate::mixes::{HALF_LOAD, MIXES};
 use crate::report::Runs;
+use tracemill_benches::mixes::{HALF_LOAD, MIXES};
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tracemill_benches::spread::Spread;
 
 use crate::load::Run;
-use crate::mixes::Mix;
+use tracemill_benches::mixes::Mix;
 
 const MIB: f64 = 1024.0 * 1024.0;
 

@@ -1,31 +1,31 @@
 //! What is sent: agent runs that are all alike, in several sizes.
 
-use tracemill_benches::Failure;
+use crate::Failure;
 use tracemill_model::{Millis, ProjectId};
 use tracemill_sources::synth::sdk::{Even, Protocol, Requests, Runs, SdkConfig};
 
 /// The project that everything belongs to.
-pub(crate) const PROJECT: &str = "bench";
+pub const PROJECT: &str = "bench";
 /// Generations of a trace.
 const GENERATIONS: u32 = 5;
 
 /// One kind of load.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mix {
+pub struct Mix {
     /// What it is called.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Bytes of an event.
-    pub(crate) event_bytes: u32,
+    pub event_bytes: u32,
     /// Whether each entity comes as two events.
-    pub(crate) has_updates: bool,
+    pub has_updates: bool,
     /// How it is sent.
-    pub(crate) protocol: Protocol,
+    pub protocol: Protocol,
     /// Traces of a whole run.
-    pub(crate) traces: u32,
+    pub traces: u32,
     /// The least share of the ceiling, where that is a goal.
-    pub(crate) share: Option<f64>,
+    pub share: Option<f64>,
     /// The greatest CPU time of an event in milliseconds, where that is a goal.
-    pub(crate) cpu_ms: Option<f64>,
+    pub cpu_ms: Option<f64>,
 }
 
 const fn rest(name: &'static str, event_bytes: u32, has_updates: bool, traces: u32) -> Mix {
@@ -41,7 +41,7 @@ const fn rest(name: &'static str, event_bytes: u32, has_updates: bool, traces: u
 }
 
 /// All of them.
-pub(crate) const MIXES: [Mix; 6] = [
+pub const MIXES: [Mix; 6] = [
     rest("1 KB creates", 1_000, false, 40_000),
     rest("50 KB creates", 50_000, false, 1_600),
     rest("1 KB create+update", 1_000, true, 20_000),
@@ -58,13 +58,13 @@ pub(crate) const MIXES: [Mix; 6] = [
 ];
 
 /// What the latency is measured with.
-pub(crate) const HALF_LOAD: Mix = rest("2 KB creates", 2_000, false, 0);
+pub const HALF_LOAD: Mix = rest("2 KB creates", 2_000, false, 0);
 /// What the backlog is made of.
-pub(crate) const BACKLOG: Mix = rest("small creates", 300, false, 166_667);
+pub const BACKLOG: Mix = rest("small creates", 300, false, 166_667);
 
 impl Mix {
     /// The requests of so many traces. Equal seeds give equal requests.
-    pub(crate) fn requests(&self, seed: u64, traces: u32) -> Result<Requests, Failure> {
+    pub fn requests(&self, seed: u64, traces: u32) -> Result<Requests, Failure> {
         let config = SdkConfig {
             runs: Runs::Even(Even {
                 seed,

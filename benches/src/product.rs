@@ -6,30 +6,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::Failure;
+use crate::process::{bound_to_parent, pause};
+use crate::server::free_port;
 use serde_json::Value;
-use tracemill_benches::Failure;
-use tracemill_benches::process::{bound_to_parent, pause};
-use tracemill_benches::server::free_port;
 
 use crate::mixes::PROJECT;
 
 /// The keys of the project.
-pub(crate) const KEYS: [&str; 2] = ["pk-lf-bench", "sk-lf-bench"];
+pub const KEYS: [&str; 2] = ["pk-lf-bench", "sk-lf-bench"];
 /// How long it may take to start, and to stop.
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// A running product.
 #[derive(Debug)]
-pub(crate) struct Product {
+pub struct Product {
     child: Child,
     /// `http://127.0.0.1:port`.
-    pub(crate) url: String,
+    pub url: String,
     log: PathBuf,
 }
 
 impl Product {
     /// Starts it on a folder, which may hold what an earlier one left, and waits until it listens.
-    pub(crate) fn start(tracemill: &Path, dir: &Path, address: &str, database: &str) -> Result<Self, Failure> {
+    pub fn start(tracemill: &Path, dir: &Path, address: &str, database: &str) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let port = free_port()?;
         let path = dir.join("graph.toml");
@@ -59,12 +59,12 @@ impl Product {
     }
 
     /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether it still runs; an error if not.
-    pub(crate) fn check(&mut self) -> Result<(), Failure> {
+    pub fn check(&mut self) -> Result<(), Failure> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(format!("tracemill ended with {status}; see {}", self.log.display()).into()),
@@ -72,7 +72,7 @@ impl Product {
     }
 
     /// Stops it in order.
-    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+    pub fn stop(mut self) -> Result<(), Failure> {
         self.signal(libc::SIGTERM);
         let began = Instant::now();
         while self.child.try_wait()?.is_none() {
@@ -85,7 +85,7 @@ impl Product {
     }
 
     /// Ends it as a power failure would.
-    pub(crate) fn kill(mut self) -> Result<(), Failure> {
+    pub fn kill(mut self) -> Result<(), Failure> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -107,7 +107,7 @@ impl Drop for Product {
 }
 
 /// Makes the tables in a database of their own.
-pub(crate) fn migrate(tracemill: &Path, url: &str, log: &Path) -> Result<(), Failure> {
+pub fn migrate(tracemill: &Path, url: &str, log: &Path) -> Result<(), Failure> {
     let mut command = Command::new(tracemill);
     command
         .args(["migrate", "--url", url])

@@ -6,38 +6,38 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use tracemill_benches::{Failure, process};
+use crate::{Failure, process};
 use tracemill_model::{Millis, Window};
 
-use tracemill_benches::server::ClickHouse;
+use crate::server::ClickHouse;
 
 /// Parts of the day's observations, as in the measurements that the goals were set by.
 const PARTS: u64 = 12;
 
 /// A project's day of observations, in a database of its own.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Day {
+pub struct Day {
     /// What it is called in the tables.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The database.
-    pub(crate) database: &'static str,
+    pub database: &'static str,
     /// The project.
-    pub(crate) project: &'static str,
+    pub project: &'static str,
     /// The day.
-    pub(crate) window: Window,
+    pub window: Window,
     /// Versions of observations.
-    pub(crate) versions: u64,
+    pub versions: u64,
     /// Their bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Parts of the table.
-    pub(crate) parts: u64,
+    pub parts: u64,
     /// Rows that are right: the newest version of each id, unless it is deleted.
-    pub(crate) truth: u64,
+    pub truth: u64,
 }
 
 /// How a day is made.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Recipe {
+pub struct Recipe {
     name: &'static str,
     database: &'static str,
     project: &'static str,
@@ -45,21 +45,21 @@ pub(crate) struct Recipe {
 }
 
 /// The day of the benchmarks.
-pub(crate) const REFERENCE: Recipe = Recipe {
+pub const REFERENCE: Recipe = Recipe {
     name: "day",
     database: "bench_day",
     project: "reference",
     args: &["--reference-day"],
 };
 /// About a tenth of it.
-pub(crate) const TENTH: Recipe = Recipe {
+pub const TENTH: Recipe = Recipe {
     name: "tenth of a day",
     database: "bench_tenth",
     project: "synth-1",
     args: &["--projects", "1", "--traces", "1188", "--observations", "24"],
 };
 /// About 10 GiB.
-pub(crate) const BIG: Recipe = Recipe {
+pub const BIG: Recipe = Recipe {
     name: "day of 10 GiB",
     database: "bench_big",
     project: "synth-1",
@@ -75,14 +75,14 @@ pub(crate) const BIG: Recipe = Recipe {
     ],
 };
 /// Rows of 430 KB a column, about 1 GiB.
-pub(crate) const WIDE: Recipe = Recipe {
+pub const WIDE: Recipe = Recipe {
     name: "wide rows",
     database: "bench_wide",
     project: "synth-1",
     args: &["--projects", "1", "--wide", "--traces", "100", "--observations", "20"],
 };
 /// The same, about 100 MiB.
-pub(crate) const WIDE_TENTH: Recipe = Recipe {
+pub const WIDE_TENTH: Recipe = Recipe {
     name: "wide rows, a tenth",
     database: "bench_wide",
     project: "synth-1",
@@ -91,12 +91,12 @@ pub(crate) const WIDE_TENTH: Recipe = Recipe {
 
 impl Recipe {
     /// What it is called.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         self.name
     }
 
     /// Makes it.
-    pub(crate) fn make(self, tracemill: &Path, server: &ClickHouse, dir: &Path) -> Result<Day, Failure> {
+    pub fn make(self, tracemill: &Path, server: &ClickHouse, dir: &Path) -> Result<Day, Failure> {
         let Self {
             name,
             database,

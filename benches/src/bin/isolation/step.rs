@@ -1,0 +1,180 @@
+//! The governor under a step: the readers' load is tripled for a minute, and its settings are written down.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tracemill_benches::plot::{Chart, Series, Style};
+use tracemill_benches::process::{bound_to_parent, pause};
+use tracemill_benches::server::free_port;
+use tracemill_benches::{Failure, http};
+
+use crate::exporter::Exporter;
+use crate::readers::Readers;
+use crate::row::{Bench, Row};
+
+/// When the readers begin to ask three times as often, when they stop to, and when all ends, in seconds.
+const STEP: [f64; 3] = [60.0, 120.0, 180.0];
+/// Times the day is exported: more than there is time for.
+const DAYS: u32 = 60;
+const EVERY: Duration = Duration::from_millis(250);
+
+/// What the governor did.
+pub(crate) struct Step {
+    row: Row,
+    /// Seconds, and its share of full speed between 0 and 1.
+    shares: Vec<(f64, f64)>,
+    ends: [f64; 3],
+}
+
+impl Bench<'_> {
+    /// Measures.
+    pub(crate) fn step(&self) -> Result<Step, Failure> {
+        let scale = if self.args.quick { 1.0 / 4.0 } else { 1.0 };
+        let ends = STEP.map(|at| at * scale);
+        let rate = |at: f64| if (ends[0]..ends[1]).contains(&at) { 3.0 } else { 1.0 } * self.args.queries;
+        let readers = Readers::new(self.server, self.day, rate, ends[2])?;
+        let port = free_port()?;
+        let mut export = self.export("step", if self.args.quick { 4 * DAYS } else { DAYS });
+        export.metrics = Some(port);
+        std::fs::create_dir_all(&export.dir)?;
+        let shares = Mutex::new(Vec::new());
+        let row = self.beside("step", &readers, |began| {
+            let mut command = export.command(Exporter::Governed)?;
+            let log = std::fs::File::create(export.dir.join("export.log"))?;
+            let mut child = bound_to_parent(command.stderr(log).stdout(std::process::Stdio::null())).spawn()?;
+            let stop = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        if let (Some(share), Ok(mut shares)) = (share(port), shares.lock()) {
+                            shares.push((began.elapsed().as_secs_f64(), share));
+                        }
+                        pause(EVERY);
+                    }
+                });
+                let mut ended = None;
+                while began.elapsed().as_secs_f64() < ends[2] && ended.is_none() {
+                    pause(EVERY);
+                    ended = child.try_wait().ok().flatten();
+                }
+                stop.store(true, Ordering::Relaxed);
+                match ended {
+                    Some(status) => Err(Failure::from(format!("the export ended with {status} within the step"))),
+                    None => Ok(()),
+                }
+            })?;
+            child.kill()?;
+            child.wait()?;
+            Ok(None)
+        })?;
+        let shares = shares.into_inner().unwrap_or_default();
+        Ok(Step { row, shares, ends })
+    }
+}
+
+/// The part of full speed that an exporter tells at this port.
+fn share(port: u16) -> Option<f64> {
+    let text = http::get(&format!("127.0.0.1:{port}"), "/metrics", Duration::from_secs(2)).ok()?;
+    let line = text.lines().find(|line| line.starts_with("tracemill_governor_share"))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+impl Step {
+    fn mean(&self, from: f64, to: f64) -> f64 {
+        let within: Vec<f64> = self
+            .shares
+            .iter()
+            .filter(|(at, _)| (from..to).contains(at))
+            .map(|(_, share)| *share)
+            .collect();
+        within.iter().sum::<f64>() / within.len().max(1) as f64
+    }
+
+    /// Seconds after `from` until the share fulfils `is`.
+    fn first(&self, from: f64, is: impl Fn(f64) -> bool) -> Option<f64> {
+        let mut after = self.shares.iter().filter(|(at, _)| *at >= from);
+        after.find(|(_, share)| is(*share)).map(|(at, _)| at - from)
+    }
+
+    /// Changes of direction, by more than a tenth of full speed each.
+    fn swings(&self, from: f64, to: f64) -> usize {
+        let (mut turns, mut extreme, mut is_rising) = (0, None::<f64>, None::<bool>);
+        for (_, share) in self.shares.iter().filter(|(at, _)| (from..to).contains(at)) {
+            let Some(last) = extreme else {
+                extreme = Some(*share);
+                continue;
+            };
+            let rises = *share > last;
+            if Some(rises) == is_rising {
+                extreme = Some(*share);
+            } else if (share - last).abs() > 0.1 {
+                turns += usize::from(is_rising.is_some());
+                (is_rising, extreme) = (Some(rises), Some(*share));
+            }
+        }
+        turns
+    }
+
+    pub(crate) fn print(&self) -> Value {
+        let [begin, end, last] = self.ends;
+        let before = self.mean(begin / 2.0, begin);
+        let during = self.mean((begin + end) / 2.0, end);
+        let after = self.mean((end + last) / 2.0, last);
+        let way = self.first(begin, |share| share <= before / 2.0);
+        let back = self.first(end, |share| share >= before * 0.9);
+        let swings = [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| self.swings(from, to));
+        let told = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
+        println!(
+            "\nthe governor, readers tripled from {begin:.0} to {end:.0} s: share of full speed {:.0} % before, {:.0} % during, {:.0} % after; \
+             halved after {}, back after {}; turns {swings:?}",
+            before * 100.0,
+            during * 100.0,
+            after * 100.0,
+            told(way),
+            told(back)
+        );
+        json!({
+            "before": before, "during": during, "after": after, "gives_way_s": way, "returns_s": back, "turns": swings,
+            "shares": self.shares, "row": self.row.to_json(),
+        })
+    }
+
+    pub(crate) fn charts(&self) -> Vec<Chart> {
+        let shaded = vec![(self.ends[0], self.ends[1])];
+        let share = Chart {
+            title: "The governor's share of full speed; readers tripled where shaded".to_owned(),
+            x: "seconds".to_owned(),
+            y: "share".to_owned(),
+            height: 240.0,
+            range: Some((0.0, 1.0)),
+            shaded: shaded.clone(),
+            series: vec![Series {
+                name: "share".to_owned(),
+                style: Style::Steps,
+                colour: 0,
+                points: self.shares.clone(),
+            }],
+            ..Chart::default()
+        };
+        let points = self.row.reads.iter().map(|read| (read.due, read.took * 1e3)).collect();
+        let latency = Chart {
+            title: "Interactive queries".to_owned(),
+            x: "seconds".to_owned(),
+            y: "ms".to_owned(),
+            height: 240.0,
+            is_log: true,
+            range: Some((1.0, 10_000.0)),
+            shaded,
+            series: vec![Series {
+                name: "a query".to_owned(),
+                style: Style::Dots,
+                colour: 1,
+                points,
+            }],
+            ..Chart::default()
+        };
+        vec![share, latency]
+    }
+}
