@@ -22,6 +22,10 @@ pub(crate) struct Args {
     /// Events a second that are ingested.
     #[arg(long, default_value_t = 1_000.0)]
     pub(crate) events: f64,
+    /// What the governor is told that 95 of 100 interactive queries are to take at most, in milliseconds; without it, it is told
+    /// nothing.
+    #[arg(long)]
+    pub(crate) target: Option<u32>,
     /// Only rows whose name holds this text.
     #[arg(long, default_value = "")]
     pub(crate) rows: String,

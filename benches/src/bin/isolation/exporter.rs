@@ -35,6 +35,8 @@ pub(crate) struct Export<'a> {
     pub(crate) dir: PathBuf,
     /// How many times the day is exported.
     pub(crate) days: u32,
+    /// What the governor is told to keep to, in milliseconds.
+    pub(crate) target: Option<u32>,
     /// Where it tells its metrics.
     pub(crate) metrics: Option<u16>,
     pub(crate) within: Duration,
@@ -120,10 +122,14 @@ impl Export<'_> {
             _ => "",
         };
         let governor = exporter == Exporter::Governed;
+        let target = self
+            .target
+            .map(|ms| format!("target_p95 = \"{ms} ms\"\n"))
+            .unwrap_or_default();
         let mut graph = format!(
             "[clickhouse]\nexport = {{ url = {url}, user = \"default\", database = {database}{limits} }}\n\
              read_only = {{ url = {url}, user = \"default\", database = {database} }}\n\n\
-             [governor]\nenabled = {governor}\n\n[status]\ndir = {}\n{}\n[projects]\nids = [{}]\n",
+             [governor]\nenabled = {governor}\n{target}\n[status]\ndir = {}\n{}\n[projects]\nids = [{}]\n",
             at("status"),
             self.metrics
                 .map(|port| format!("listen = \"127.0.0.1:{port}\"\n"))

@@ -102,6 +102,7 @@ impl Bench<'_> {
             day: self.day,
             dir: self.dir.join(name),
             days,
+            target: self.args.target,
             metrics: None,
             within: Duration::from_secs(self.args.within),
         }
