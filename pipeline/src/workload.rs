@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tracemill_model::{Blame, Fault, Millis};
-use tracemill_operators::Clock;
+use tracemill_operators::{Clock, Nice};
 
 use crate::PipelineError;
 
@@ -47,6 +47,8 @@ pub struct Workload {
     pub is_face: bool,
     /// Whether it ends by itself (`--once`): it is not started again, and when no such workload is left the others stop.
     pub ends: bool,
+    /// How far its threads give way to others.
+    pub nice: Nice,
     /// Begins an attempt.
     pub begin: Box<dyn Fn(watch::Receiver<bool>) -> Attempt + Send>,
 }
@@ -210,6 +212,8 @@ impl Life {
     fn begin(self, tell: mpsc::UnboundedSender<End>) -> Result<JoinHandle<()>, PipelineError> {
         let name = self.workload.name;
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // The runtime's and the workers' threads begin on this one.
+            self.workload.nice.apply();
             let (all, error) = self.live();
             let Workload { is_face, ends, .. } = self.workload;
             let text = error.as_ref().map(ToString::to_string);
@@ -366,6 +370,7 @@ mod tests {
             name,
             is_face,
             ends: false,
+            nice: Nice::NONE,
             begin: Box::new(move |mut stop| {
                 let log = Arc::clone(&log);
                 Box::pin(async move {
@@ -387,6 +392,7 @@ mod tests {
             name: "failing",
             is_face: false,
             ends: false,
+            nice: Nice::NONE,
             begin: Box::new(move |mut stop| {
                 let (count, tell) = (Arc::clone(&count), tell.clone());
                 Box::pin(async move {
@@ -421,6 +427,7 @@ mod tests {
             name: "wrong",
             is_face: false,
             ends: false,
+            nice: Nice::NONE,
             begin: Box::new(|_| Box::pin(async { Err(usage()) })),
         };
         let workloads = vec![steady("graph", false, &log), wrong];
@@ -437,6 +444,7 @@ mod tests {
             name: "failing",
             is_face: false,
             ends: true,
+            nice: Nice::NONE,
             begin: Box::new(|_| Box::pin(async { Err(outage()) })),
         };
         let workloads = vec![failing, steady("face", true, &log)];

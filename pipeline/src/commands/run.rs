@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::watch;
 use tracemill_model::{ByteSize, ExportKey, Millis, ProjectId, Table, Window};
-use tracemill_operators::Clock;
+use tracemill_operators::{Clock, Nice};
 use tracemill_sources::windows::Tuning;
 use tracemill_warehouse::{Service, ServiceKind};
 
@@ -179,6 +179,7 @@ fn workloads(session: &Arc<Session>, registry: &Registry, extent: Extent, stop_w
         };
         workloads.push(Workload {
             ends: extent == Extent::UntilCaughtUp,
+            nice: Nice::EXPORT,
             ..workload("export", begin)
         });
     }
@@ -202,6 +203,7 @@ fn workload(name: &'static str, begin: impl Fn(watch::Receiver<bool>) -> Attempt
         name,
         is_face: false,
         ends: false,
+        nice: Nice::NONE,
         begin: Box::new(begin),
     }
 }

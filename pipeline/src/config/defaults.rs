@@ -25,8 +25,9 @@ pub const EXPORT_THREADS: u32 = 1;
 pub const EXPORT_PRIORITY: u32 = 2;
 /// How long an export query may take: the fork's own.
 pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(600);
-/// `priority` of an interactive query.
-pub const READ_ONLY_PRIORITY: u32 = 0;
+/// `priority` of an interactive query: an export's waits while one runs. 0, the fork's own, is outside the order: nothing
+/// waits for it.
+pub const READ_ONLY_PRIORITY: u32 = 1;
 /// How long an interactive query may take.
 pub const READ_ONLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// `priority` of an insert.

@@ -1,10 +1,12 @@
 //! The threads that encode.
 //!
-//! One small pool for the process, so that many files in progress share its threads instead of adding to them.
+//! One small pool for the process, so that many files in progress share its threads instead of adding to them. They take what
+//! others leave of the processors.
 
 use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use tracemill_operators::Nice;
 
 static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
 
@@ -23,6 +25,7 @@ fn build(threads: usize) -> Option<ThreadPool> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|number| format!("encode-{number}"))
+        .start_handler(|_| Nice::ENCODE.apply())
         .build()
         .ok()
 }

@@ -45,7 +45,7 @@ const USERS: [User; 3] = [
         threads: 32,
         memory: 16_000_000_000,
         seconds: 30,
-        priority: 0,
+        priority: 1,
         grants: READ,
     },
     User {

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// nothing.
     #[arg(long)]
     pub(crate) target: Option<u32>,
-    /// Only rows whose name holds this text.
+    /// Only rows whose name holds this text, or one of these, between commas.
     #[arg(long, default_value = "")]
     pub(crate) rows: String,
     /// Only the governor under a step of the readers' load.

@@ -26,6 +26,17 @@ pub(crate) enum Exporter {
     Governed,
 }
 
+impl Exporter {
+    /// The `priority` of interactive queries beside it: with the limits of services in place, that of the service `read_only`;
+    /// else the reference's, which is outside the order.
+    pub(crate) const fn readers_priority(self) -> u32 {
+        match self {
+            Self::Reference | Self::Unlimited => 0,
+            Self::Limited | Self::Governed => 1,
+        }
+    }
+}
+
 /// What is needed to export.
 pub(crate) struct Export<'a> {
     pub(crate) tracemill: &'a Path,

@@ -93,7 +93,9 @@ fn rows(bench: &Bench<'_>) -> Result<(Option<Exported>, Vec<row::Row>), Failure>
     bench.export("warm", 1).run(Exporter::Limited, 0.0)?;
     let alone = bench.export("alone", args.days).run(Exporter::Limited, 0.0)?;
     eprintln!("the export alone: {:.2} s a day", alone.seconds);
-    let wanted = ROWS.into_iter().filter(|(name, _)| name.contains(&args.rows));
+    let wanted = ROWS
+        .into_iter()
+        .filter(|(name, _)| args.rows.split(',').any(|part| name.contains(part)));
     let rows = wanted
         .map(|(name, exporter)| bench.row(name, exporter))
         .collect::<Result<_, _>>()?;

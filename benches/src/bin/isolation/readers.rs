@@ -33,6 +33,8 @@ pub(crate) struct Readers {
     queries: Vec<String>,
     due: Vec<f64>,
     database: &'static str,
+    /// What they say of their `priority`.
+    priority: u32,
 }
 
 /// Numbers that are the same in every run.
@@ -57,6 +59,7 @@ impl Readers {
     pub(crate) fn new(
         server: &ClickHouse,
         day: &Day,
+        priority: u32,
         rate: impl Fn(f64) -> f64,
         seconds: f64,
     ) -> Result<Self, Failure> {
@@ -83,6 +86,7 @@ impl Readers {
             queries,
             due,
             database: day.database,
+            priority,
         })
     }
 
@@ -118,7 +122,9 @@ impl Readers {
             }
             pause(Duration::from_secs_f64(left).min(NAP));
         }
+        let priority = self.priority.to_string();
         let settings = [
+            ("priority", &*priority),
             ("database", self.database),
             ("log_comment", "interactive"),
             ("max_execution_time", "30"),

@@ -111,7 +111,8 @@ impl Bench<'_> {
     /// Measures a row.
     pub(crate) fn row(&self, name: &'static str, exporter: Option<Exporter>) -> Result<Row, Failure> {
         let span = self.args.span();
-        let readers = Readers::new(self.server, self.day, |_| self.args.queries, MOST)?;
+        let priority = exporter.map_or(0, Exporter::readers_priority);
+        let readers = Readers::new(self.server, self.day, priority, |_| self.args.queries, MOST)?;
         let place = name.replace(|one: char| !one.is_ascii_alphanumeric(), "_");
         let export = self.export(&place, self.args.days);
         self.beside(name, &readers, |began| {

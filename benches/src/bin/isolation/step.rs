@@ -34,7 +34,13 @@ impl Bench<'_> {
         let scale = if self.args.quick { 1.0 / 4.0 } else { 1.0 };
         let ends = STEP.map(|at| at * scale);
         let rate = |at: f64| if (ends[0]..ends[1]).contains(&at) { 3.0 } else { 1.0 } * self.args.queries;
-        let readers = Readers::new(self.server, self.day, rate, ends[2])?;
+        let readers = Readers::new(
+            self.server,
+            self.day,
+            Exporter::Governed.readers_priority(),
+            rate,
+            ends[2],
+        )?;
         let port = free_port()?;
         let mut export = self.export("step", if self.args.quick { 4 * DAYS } else { DAYS });
         export.metrics = Some(port);
