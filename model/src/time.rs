@@ -44,6 +44,12 @@ impl Millis {
             .map_err(|_| wrong())
     }
 
+    /// Whether a `DateTime64(3)` holds it: from 1900 to 2299.
+    #[must_use]
+    pub const fn is_in_tables(self) -> bool {
+        -2_208_988_800_000 <= self.0 && self.0 <= 10_413_791_999_999
+    }
+
     /// The midnight (UTC) at or before this time.
     #[must_use]
     pub fn day(self) -> Self {
