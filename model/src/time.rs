@@ -44,10 +44,10 @@ impl Millis {
             .map_err(|_| wrong())
     }
 
-    /// Whether a `DateTime64(3)` holds it: from 1900 to 2299.
+    /// The nearest time that a `DateTime64(3)` holds, which are those from 1900 to 2299.
     #[must_use]
-    pub const fn is_in_tables(self) -> bool {
-        -2_208_988_800_000 <= self.0 && self.0 <= 10_413_791_999_999
+    pub fn within_tables(self) -> Self {
+        Self(self.0.clamp(-2_208_988_800_000, 10_413_791_999_999))
     }
 
     /// The midnight (UTC) at or before this time.

@@ -33,7 +33,7 @@ impl Cursor {
         let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))?;
         let (at, id) = text.split_once('.')?;
         let at = Millis(at.parse().ok()?);
-        at.is_in_tables().then(|| Self { at, id: id.to_owned() })
+        (at == at.within_tables()).then(|| Self { at, id: id.to_owned() })
     }
 }
 
@@ -56,7 +56,10 @@ impl Listing {
 /// A first page with one entity more, which tells whether another page follows.
 #[must_use]
 pub const fn and_one_more(limit: u64) -> Page {
-    Page { page: 1, limit: limit + 1 }
+    Page {
+        page: 1,
+        limit: limit + 1,
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +102,9 @@ mod tests {
         let after = listing(earlier).beyond(cursor);
         assert_eq!(after.span.to, earlier);
         let sql = after.count().sql().to_owned();
-        assert!(sql.contains("(w.1, id) < (fromUnixTimestamp64Milli({f0:Int64}, 'UTC'), {f0_id:String})"), "{sql}");
+        assert!(
+            sql.contains("(w.1, id) < (fromUnixTimestamp64Milli({f0:Int64}, 'UTC'), {f0_id:String})"),
+            "{sql}"
+        );
     }
 }

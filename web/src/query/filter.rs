@@ -326,7 +326,10 @@ impl Related {
         );
         if self.from.is_some() {
             let time = table.time_column();
-            let _ = write!(rows, " AND {time} >= fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')");
+            let _ = write!(
+                rows,
+                " AND {time} >= fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')"
+            );
         }
         let _ = write!(rows, " GROUP BY {} HAVING r.1 = 0", super::list::key(*table));
         if self.name.is_some() {

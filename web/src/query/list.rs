@@ -214,7 +214,12 @@ impl Listing {
                 );
             }
         }
-        let _ = write!(sql, " GROUP BY {} HAVING {} = 0", key(self.table), self.winner("is_deleted"));
+        let _ = write!(
+            sql,
+            " GROUP BY {} HAVING {} = 0",
+            key(self.table),
+            self.winner("is_deleted")
+        );
         for (index, filter) in self.filters.iter().enumerate() {
             let condition = filter.sql("f", index, &self.winner(filter.column()));
             let _ = write!(sql, " AND {condition}");
@@ -249,7 +254,10 @@ pub(super) const fn key(table: Table) -> &'static str {
 /// Whether few granules hold what the filter asks for, and an index knows which.
 fn is_indexed(table: Table, filter: &Filter) -> bool {
     let is_equal = |filter: &Filter| matches!(filter, Filter::Is { .. } | Filter::OneOf { .. });
-    if let Filter::Key { test, is_number: false, .. } = filter {
+    if let Filter::Key {
+        test, is_number: false, ..
+    } = filter
+    {
         return table != Table::Scores && is_equal(test);
     }
     let equals = is_equal(filter);

@@ -85,7 +85,13 @@ pub fn rows_with(project: &str, places: &[Place], wide: Wide<'_>) -> Statement {
         ),
     };
     let keys = wide.metadata.map_or(&[] as &[String], |(_, keys)| keys);
-    list::rows(Table::Observations, project, places, &select_of(&metadata, input, output)).param("whole", keys)
+    list::rows(
+        Table::Observations,
+        project,
+        places,
+        &select_of(&metadata, input, output),
+    )
+    .param("whole", keys)
 }
 
 /// What an observation's trace tells of itself.

@@ -28,7 +28,9 @@ pub(crate) fn of(listed: &[(Method, String)]) -> Bytes {
         .collect();
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, methods| {
-            let Some(methods) = methods.as_object_mut() else { return false };
+            let Some(methods) = methods.as_object_mut() else {
+                return false;
+            };
             methods.retain(|method, _| method == "parameters" || served.contains(&(path.clone(), method.clone())));
             methods.keys().any(|method| method != "parameters")
         });
@@ -44,7 +46,11 @@ mod tests {
     fn operations(document: &Value) -> BTreeSet<(String, String)> {
         let paths = document["paths"].as_object().unwrap();
         let of = |(path, methods): (&String, &Value)| {
-            let methods = methods.as_object().unwrap().keys().filter(|method| *method != "parameters");
+            let methods = methods
+                .as_object()
+                .unwrap()
+                .keys()
+                .filter(|method| *method != "parameters");
             methods.map(|method| (path.clone(), method.clone())).collect::<Vec<_>>()
         };
         paths.iter().flat_map(of).collect()

@@ -276,7 +276,11 @@ mod tests {
         ];
         let told: Value = serde_json::from_str(cut(&pairs, &["wide".to_owned()]).get()).unwrap();
         assert_eq!(told["json"]["a"], 1);
-        assert_eq!(told["long"], "1".repeat(METADATA), "a text, though it looks like a number");
+        assert_eq!(
+            told["long"],
+            "1".repeat(METADATA),
+            "a text, though it looks like a number"
+        );
         assert_eq!(told["wide"], "ü".repeat(METADATA + 1));
     }
 }

@@ -119,7 +119,10 @@ const TOTAL_SPEED: &str = "if(dateDiff('millisecond', start_time, end_time) > 0,
 const OBSERVATION_MEASURES: &[Measure] = &[
     measure("count", "1"),
     measure("latency", "dateDiff('millisecond', start_time, end_time)"),
-    measure("streamingLatency", "dateDiff('millisecond', completion_start_time, end_time)"),
+    measure(
+        "streamingLatency",
+        "dateDiff('millisecond', completion_start_time, end_time)",
+    ),
     measure("inputTokens", INPUT_TOKENS),
     measure("outputTokens", OUTPUT_TOKENS),
     measure("totalTokens", TOTAL_TOKENS),
@@ -128,7 +131,10 @@ const OBSERVATION_MEASURES: &[Measure] = &[
     measure("inputCost", INPUT_COST),
     measure("outputCost", OUTPUT_COST),
     measure("totalCost", "total_cost"),
-    measure("timeToFirstToken", "dateDiff('millisecond', start_time, completion_start_time)"),
+    measure(
+        "timeToFirstToken",
+        "dateDiff('millisecond', start_time, completion_start_time)",
+    ),
     Measure {
         name: "countScores",
         sql: "",

@@ -106,7 +106,7 @@ impl Query {
         let listing = self.listing();
         let more = self.columns();
         let sql = self.sql(&listing, &more);
-        let around = |end: Option<Millis>, days: i64| end.map_or(Millis(0), |end| end.plus(days * DAY_MS));
+        let around = |end: Option<Millis>, days: i64| end.unwrap_or_default().plus(days * DAY_MS).within_tables();
         listing
             .bind(sql, "metrics", self.span)
             .param("around_from", around(self.span.from, -2))
@@ -379,7 +379,10 @@ mod tests {
         }
         query.dimensions = vec![view.dimension("traceName").unwrap()];
         let joined = query.statement().sql().to_owned();
-        assert!(joined.contains("FROM traces WHERE project_id = {project:String}"), "{joined}");
+        assert!(
+            joined.contains("FROM traces WHERE project_id = {project:String}"),
+            "{joined}"
+        );
         assert!(joined.contains("GROUP BY nullIf(t.2, '') ORDER BY count("), "{joined}");
     }
 

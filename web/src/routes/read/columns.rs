@@ -1,6 +1,8 @@
 //! The columns that conditions may be about: their names in the public API, and where they are in our tables.
 
-use crate::query::metrics::{INPUT_COST, INPUT_TOKENS, IS_ROOT, OUTPUT_COST, OUTPUT_SPEED, OUTPUT_TOKENS, TOTAL_TOKENS};
+use crate::query::metrics::{
+    INPUT_COST, INPUT_TOKENS, IS_ROOT, OUTPUT_COST, OUTPUT_SPEED, OUTPUT_TOKENS, TOTAL_TOKENS,
+};
 
 /// A column.
 #[derive(Debug)]
@@ -96,7 +98,11 @@ pub(crate) const TRACES: &[Column] = &[
     column(&["totalTokens", "tokens"], Kind::Number, Of::Sums("sum(r.8)")),
     column(&["inputCost"], Kind::Number, Of::Sums("toFloat64(sum(r.9))")),
     column(&["outputCost"], Kind::Number, Of::Sums("toFloat64(sum(r.10))")),
-    column(&["totalCost"], Kind::Number, Of::Sums("toFloat64(sum(ifNull(r.11, 0)))")),
+    column(
+        &["totalCost"],
+        Kind::Number,
+        Of::Sums("toFloat64(sum(ifNull(r.11, 0)))"),
+    ),
     column(
         &["level"],
         Kind::Text,
@@ -146,7 +152,11 @@ pub(crate) const OBSERVATIONS: &[Column] = &[
     column(&["release", "traceRelease"], Kind::Text, Of::Trace("release")),
     column(&["traceVersion"], Kind::Text, Of::Trace("version")),
     column(&["traceTags", "tags"], Kind::Array, Of::Trace("tags")),
-    own(&["latency"], Kind::Number, "dateDiff('millisecond', start_time, end_time) / 1000"),
+    own(
+        &["latency"],
+        Kind::Number,
+        "dateDiff('millisecond', start_time, end_time) / 1000",
+    ),
     own(
         &["timeToFirstToken"],
         Kind::Number,
@@ -165,7 +175,11 @@ pub(crate) const OBSERVATIONS: &[Column] = &[
     own(&["input"], Kind::Text, "input"),
     own(&["output"], Kind::Text, "output"),
     own(&["metadata"], Kind::Map, "metadata"),
-    own(&["startTimeMonth"], Kind::Text, "formatDateTime(start_time, '%Y-%m', 'UTC')"),
+    own(
+        &["startTimeMonth"],
+        Kind::Text,
+        "formatDateTime(start_time, '%Y-%m', 'UTC')",
+    ),
 ];
 
 /// Of scores.
@@ -188,8 +202,16 @@ pub(crate) const SCORES: &[Column] = &[
     own(&["sessionId"], Kind::Text, "session_id"),
     own(&["datasetRunId"], Kind::Text, "dataset_run_id"),
     own(&["metadata"], Kind::Map, "metadata"),
-    own(&["timestampMonth"], Kind::Text, "formatDateTime(timestamp, '%Y-%m', 'UTC')"),
-    own(&["timestampDay"], Kind::Text, "formatDateTime(timestamp, '%Y-%m-%d', 'UTC')"),
+    own(
+        &["timestampMonth"],
+        Kind::Text,
+        "formatDateTime(timestamp, '%Y-%m', 'UTC')",
+    ),
+    own(
+        &["timestampDay"],
+        Kind::Text,
+        "formatDateTime(timestamp, '%Y-%m-%d', 'UTC')",
+    ),
     column(&["userId"], Kind::Text, Of::Trace("user_id")),
     column(&["traceName"], Kind::Text, Of::Trace("name")),
     column(&["tags", "traceTags"], Kind::Array, Of::Trace("tags")),

@@ -85,7 +85,11 @@ impl Conditions {
             };
             self.names.extend(column.names.iter().map(|name| (*name).to_owned()));
             match condition.filter(column, from) {
-                Ok(Filter::Time { column, operator, value }) if column == table.time_column() => {
+                Ok(Filter::Time {
+                    column,
+                    operator,
+                    value,
+                }) if column == table.time_column() => {
                     self.span = narrowed(self.span, operator, value);
                 }
                 Ok(filter) => self.filters.push(filter),
@@ -127,7 +131,12 @@ impl Condition {
             // What the related rows come to has the place of the column.
             Of::Sums(_) | Of::Scores(_) => "",
         };
-        let key = || self.key.clone().filter(|key| params::is_text(key)).ok_or("key: required, a text");
+        let key = || {
+            self.key
+                .clone()
+                .filter(|key| params::is_text(key))
+                .ok_or("key: required, a text")
+        };
         match column.of {
             Of::Own(_) => self.test(column.kind, name),
             Of::Trace(_) => Ok(Filter::OfTraces {
@@ -183,7 +192,9 @@ impl Condition {
     fn test(&self, kind: Kind, column: &'static str) -> Result<Filter, String> {
         let wrong = || {
             let Self { r#type, operator, .. } = self;
-            Err(format!("type {type:?} with operator {operator:?} is not for this column"))
+            Err(format!(
+                "type {type:?} with operator {operator:?} is not for this column"
+            ))
         };
         match (kind, &*self.r#type) {
             (Kind::Text | Kind::Number | Kind::Time, "null") => match &*self.operator {
@@ -251,15 +262,22 @@ impl Condition {
         let operator = operators.into_iter().find(|own| *own == self.operator);
         let value = self.value.as_f64().filter(|value| value.is_finite());
         let value = value.ok_or("value: must be a number")?;
-        Ok(operator.map(|operator| Filter::Number { column, operator, value }))
+        Ok(operator.map(|operator| Filter::Number {
+            column,
+            operator,
+            value,
+        }))
     }
 
     fn time(&self, column: &'static str) -> Result<Option<Filter>, String> {
         let operator = [">", "<", ">=", "<="].into_iter().find(|own| *own == self.operator);
-        let value = self.value.as_str().and_then(|text| Millis::parse(text).ok());
-        let value = value.filter(|value| value.is_in_tables());
+        let value = self.value.as_str().and_then(params::moment);
         let value = value.ok_or("value: must be an ISO 8601 time, such as 2026-02-25T12:00:00Z")?;
-        Ok(operator.map(|operator| Filter::Time { column, operator, value }))
+        Ok(operator.map(|operator| Filter::Time {
+            column,
+            operator,
+            value,
+        }))
     }
 
     fn flag(&self, column: &'static str) -> Option<Filter> {
@@ -291,7 +309,11 @@ impl Condition {
         let values = self.values()?;
         let negated = self.operator == "none of";
         Ok(match &*self.operator {
-            "any of" | "none of" => Some(Filter::HasAny { column, values, negated }),
+            "any of" | "none of" => Some(Filter::HasAny {
+                column,
+                values,
+                negated,
+            }),
             "all of" => Some(Filter::HasAll { column, values }),
             _ => None,
         })
@@ -331,22 +353,58 @@ mod tests {
     #[test]
     fn each_kind_has_its_operators() {
         for (json, is_right) in [
-            (r#"{"type":"string","column":"name","operator":"contains","value":"x"}"#, true),
+            (
+                r#"{"type":"string","column":"name","operator":"contains","value":"x"}"#,
+                true,
+            ),
             (r#"{"type":"string","column":"name","operator":">","value":"x"}"#, false),
             (r#"{"type":"string","column":"name","operator":"=","value":5}"#, false),
             (r#"{"type":"number","column":"name","operator":"=","value":5}"#, false),
-            (r#"{"type":"number","column":"latency","operator":">=","value":2.5}"#, true),
-            (r#"{"type":"stringOptions","column":"level","operator":"none of","value":["ERROR"]}"#, true),
-            (r#"{"type":"arrayOptions","column":"tags","operator":"all of","value":["a"]}"#, true),
-            (r#"{"type":"stringObject","column":"metadata","key":"k","operator":"is set"}"#, true),
-            (r#"{"type":"stringObject","column":"metadata","operator":"=","value":"v"}"#, false),
-            (r#"{"type":"numberObject","column":"metadata","key":"k","operator":"<","value":1}"#, true),
-            (r#"{"type":"boolean","column":"isRootObservation","operator":"<>","value":true}"#, true),
+            (
+                r#"{"type":"number","column":"latency","operator":">=","value":2.5}"#,
+                true,
+            ),
+            (
+                r#"{"type":"stringOptions","column":"level","operator":"none of","value":["ERROR"]}"#,
+                true,
+            ),
+            (
+                r#"{"type":"arrayOptions","column":"tags","operator":"all of","value":["a"]}"#,
+                true,
+            ),
+            (
+                r#"{"type":"stringObject","column":"metadata","key":"k","operator":"is set"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"stringObject","column":"metadata","operator":"=","value":"v"}"#,
+                false,
+            ),
+            (
+                r#"{"type":"numberObject","column":"metadata","key":"k","operator":"<","value":1}"#,
+                true,
+            ),
+            (
+                r#"{"type":"boolean","column":"isRootObservation","operator":"<>","value":true}"#,
+                true,
+            ),
             (r#"{"type":"null","column":"statusMessage","operator":"is null"}"#, true),
-            (r#"{"type":"string","column":"output","operator":"matches","value":"x"}"#, true),
-            (r#"{"type":"string","column":"output","operator":"contains","value":"x"}"#, false),
-            (r#"{"type":"string","column":"secret","operator":"=","value":"x"}"#, false),
-            (r#"{"type":"datetime","column":"startTime","operator":">","value":"soon"}"#, false),
+            (
+                r#"{"type":"string","column":"output","operator":"matches","value":"x"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"string","column":"output","operator":"contains","value":"x"}"#,
+                false,
+            ),
+            (
+                r#"{"type":"string","column":"secret","operator":"=","value":"x"}"#,
+                false,
+            ),
+            (
+                r#"{"type":"datetime","column":"startTime","operator":">","value":"soon"}"#,
+                false,
+            ),
         ] {
             let (_, faults) = conditions(&format!("[{json}]"));
             assert_eq!(faults.is_empty(), is_right, "{json}: {faults:?}");

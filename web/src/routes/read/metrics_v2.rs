@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tracemill_model::{Millis, Table};
+use tracemill_model::Table;
 
 use super::conditions::{Condition, Conditions};
-use super::{Answer, Ask, Told, columns};
+use super::{Answer, Ask, Told, columns, params};
 use crate::query::Span;
 use crate::query::metrics::{Aggregation, Bucket, Dimension, Field, Group, Metric, Query, VIEWS, View};
 use crate::reply::Refusal;
@@ -210,9 +210,11 @@ fn bounded(asked: Option<u64>, default: u64, most: u64, name: &str, faults: &mut
 
 fn span(asked: &Asked, faults: &mut Vec<String>) -> Span {
     let mut time = |name: &str, text: &str| {
-        let time = Millis::parse(text).ok().filter(|time| time.is_in_tables());
+        let time = params::moment(text);
         if time.is_none() {
-            faults.push(format!("{name}: must be an ISO 8601 time, such as 2026-02-25T12:00:00Z"));
+            faults.push(format!(
+                "{name}: must be an ISO 8601 time, such as 2026-02-25T12:00:00Z"
+            ));
         }
         time
     };
@@ -248,7 +250,9 @@ fn dimensions(view: &'static View, asked: &[Named], faults: &mut Vec<String>) ->
         if let Some(dimension) = view.dimension(field) {
             found.push(dimension);
         } else if view.filters_only.contains(&&**field) {
-            faults.push(format!("dimensions: {field} has too many values to group by; use it in filters"));
+            faults.push(format!(
+                "dimensions: {field} has too many values to group by; use it in filters"
+            ));
         } else {
             let names: Vec<&str> = view.dimensions.iter().map(|dimension| dimension.name).collect();
             faults.push(format!("dimensions: {field:?} is none of {}", names.join(", ")));

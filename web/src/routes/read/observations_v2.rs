@@ -24,14 +24,18 @@ fn filters(params: &mut Params) -> Vec<Filter> {
         .flatten()
         .collect();
     let parent = "parent_observation_id";
-    let orphans = params.has("parentObservationId").then_some(Filter::Absent { column: parent });
+    let orphans = params
+        .has("parentObservationId")
+        .then_some(Filter::Absent { column: parent });
     let all = [
         params.is("name", "name"),
         params.is("type", "type"),
         params.is("traceId", "trace_id"),
         params.is("level", "level"),
         params.is("parentObservationId", parent).or(orphans),
-        params.flag("isRootObservation").map(|value| Filter::Flag { column: IS_ROOT, value }),
+        params
+            .flag("isRootObservation")
+            .map(|value| Filter::Flag { column: IS_ROOT, value }),
         params.is("version", "version"),
         params.one_of("environment", "environment"),
         (!of_traces.is_empty()).then_some(Filter::OfTraces { filters: of_traces }),
@@ -73,7 +77,11 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
         at: Millis(last.start_time),
         id: last.id.clone(),
     });
-    let mut ids: Vec<&str> = rows.iter().map(|row| &*row.trace_id).filter(|id| !id.is_empty()).collect();
+    let mut ids: Vec<&str> = rows
+        .iter()
+        .map(|row| &*row.trace_id)
+        .filter(|id| !id.is_empty())
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     let parents: Vec<ParentRow> = match fields.needs_trace() && !ids.is_empty() {
@@ -85,5 +93,9 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
         let parent = parents.get(&*row.trace_id).copied();
         observation(project, row, parent, fields, &whole)
     });
-    Ok(Told(Followed::new(data.collect(), cursor.map(|cursor| cursor.text()), None)))
+    Ok(Told(Followed::new(
+        data.collect(),
+        cursor.map(|cursor| cursor.text()),
+        None,
+    )))
 }

@@ -10,8 +10,8 @@ use crate::reply::Refusal;
 const LIMIT: u64 = 50;
 /// The most entities of a page.
 const MOST: u64 = 100;
-/// The longest text, and the most texts of a name.
-const LONGEST: usize = 4096;
+/// The longest text in characters, and the most texts of a name.
+const LONGEST: usize = 1024;
 pub(crate) const MANY: usize = 500;
 /// Parameters that are JSON, and the longest of those.
 const JSON: [&str; 2] = ["filter", "query"];
@@ -19,7 +19,14 @@ const LONGEST_JSON: usize = 32 << 10;
 
 /// Whether it can be compared with what is stored.
 pub(crate) fn is_text(text: &str) -> bool {
-    text.len() <= LONGEST && !text.contains('\0')
+    text.chars().nth(LONGEST).is_none() && !text.contains('\0')
+}
+
+/// A time with its date, or a date. Of what is before or after all rows, the nearest that a row may have.
+pub(crate) fn moment(text: &str) -> Option<Millis> {
+    let has_date = text.as_bytes().get(4) == Some(&b'-');
+    let time = Millis::parse(text).ok().filter(|_| has_date)?;
+    Some(time.within_tables())
 }
 
 /// The parameters of a request, and what is wrong with them.
@@ -62,7 +69,11 @@ impl Params {
 
     /// Takes parameters out.
     pub(crate) fn without(&mut self, names: &[String]) {
-        let is_named = |own: &str| names.iter().any(|name| own == name || own.strip_suffix("[]") == Some(name));
+        let is_named = |own: &str| {
+            names
+                .iter()
+                .any(|name| own == name || own.strip_suffix("[]") == Some(name))
+        };
         self.pairs.retain(|(own, _)| !is_named(own));
     }
 
@@ -149,9 +160,7 @@ impl Params {
     }
 
     pub(crate) fn time(&mut self, name: &str) -> Option<Millis> {
-        let text = self.text(name)?;
-        let time = Millis::parse(text).ok();
-        let time = time.filter(|time| time.is_in_tables());
+        let time = moment(self.text(name)?);
         if time.is_none() {
             self.faults.push(format!(
                 "{name}: must be an ISO 8601 time, such as 2026-02-25T12:00:00Z"
@@ -223,6 +232,20 @@ mod tests {
             panic!("three faults")
         };
         assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn times_have_dates() {
+        for (text, ms) in [
+            ("1970-01-01T00:00:01Z", Some(1_000)),
+            ("1970-01-02", Some(86_400_000)),
+            ("0001-01-01T00:00:00Z", Some(-2_208_988_800_000)),
+            ("5000", None),
+            ("12:00", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(text).map(|time| time.0), ms, "{text}");
+        }
     }
 
     #[test]

@@ -66,10 +66,13 @@ fn values(params: &mut Params) -> Vec<Filter> {
         operator,
         value,
     };
-    let mut filters: Vec<Filter> = [least.map(|value| bound(">=", value)), most.map(|value| bound("<=", value))]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut filters: Vec<Filter> = [
+        least.map(|value| bound(">=", value)),
+        most.map(|value| bound("<=", value)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let Some(value) = value else { return filters };
     let number = |text: &String| text.parse::<f64>().ok().filter(|value| value.is_finite());
     match &*kind {
@@ -141,5 +144,9 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
         id: last.id.clone(),
     });
     let data = rows.into_iter().map(|row| score(project, row, fields)).collect();
-    Ok(Told(Followed::new(data, cursor.map(|cursor| cursor.text()), Some(limit))))
+    Ok(Told(Followed::new(
+        data,
+        cursor.map(|cursor| cursor.text()),
+        Some(limit),
+    )))
 }
