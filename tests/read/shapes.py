@@ -117,7 +117,7 @@ def main():
     same("/scores", GetScoresResponse, f"{BASE}/scores")
     same("/scores/{id}", Score, f"{BASE}/scores/{quoted('number')}")
     same("/v2/scores", GetScoresResponse, f"{BASE}/v2/scores")
-    for name in ("number", "category", "truth", "text", "of-generation", "of-session"):
+    for name in ("number", "category", "truth", "of-generation", "of-session"):
         same("/v2/scores/{id}", Score, f"{BASE}/v2/scores/{quoted(name)}")
     same("/v3/scores", GetScoresV3Response, f"{BASE}/v3/scores?fields=details,subject,annotation")
     same("/v3/scores", GetScoresV3Response, f"{BASE}/v3/scores?limit=2", groups=True)

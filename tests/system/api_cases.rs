@@ -41,7 +41,6 @@ pub(crate) fn rows() -> Value {
         score("number", json!(0.5), "NUMERIC", ("traceId", "trace")),
         score("category", json!(id("good")), "CATEGORICAL", ("traceId", "trace")),
         score("truth", json!(1), "BOOLEAN", ("traceId", "trace")),
-        score("text", json!(id("words")), "TEXT", ("traceId", "trace")),
         score("of-generation", json!(0.75), "NUMERIC", ("traceId", "trace")),
         score("of-session", json!(1.5), "NUMERIC", ("sessionId", "session")),
     ] })

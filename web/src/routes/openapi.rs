@@ -40,8 +40,10 @@ pub(crate) fn of(listed: &[(Method, String)]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::read::columns;
     use super::super::table::Table;
     use super::*;
+    use crate::query::metrics::VIEWS;
 
     fn operations(document: &Value) -> BTreeSet<(String, String)> {
         let paths = document["paths"].as_object().unwrap();
@@ -66,6 +68,45 @@ mod tests {
             .collect();
         assert_eq!(operations(&document), served);
         assert_eq!(served.len(), listed.len());
+    }
+
+    fn texts(value: &Value) -> BTreeSet<String> {
+        let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_name_of_a_condition_and_of_a_total_is_described() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let schemas = &document["components"]["schemas"];
+        let plain = ["fromTimestamp", "toTimestamp", "fromStartTime", "toStartTime"];
+        for (name, columns) in [
+            ("TraceCondition", columns::TRACES),
+            ("ObservationCondition", columns::OBSERVATIONS),
+            ("ScoreCondition", columns::SCORES),
+        ] {
+            let kinds = schemas[name]["anyOf"].as_array().unwrap();
+            let described: BTreeSet<String> = kinds
+                .iter()
+                .flat_map(|kind| texts(&kind["properties"]["column"]["enum"]))
+                .collect();
+            let names = columns.iter().flat_map(|column| column.names);
+            let known = names
+                .filter(|name| !plain.contains(name))
+                .map(|name| (*name).to_owned());
+            assert_eq!(described, known.collect(), "{name}");
+        }
+        let views = schemas["MetricsQuery"]["anyOf"].as_array().unwrap();
+        assert_eq!(views.len(), VIEWS.len());
+        for (described, view) in views.iter().zip(VIEWS) {
+            let properties = &described["properties"];
+            assert_eq!(properties["view"]["const"], view.name);
+            let dimensions = view.dimensions.iter().map(|one| one.name.to_owned());
+            let of = |name: &str, inner: &str| texts(&properties[name]["items"]["properties"][inner]["enum"]);
+            assert_eq!(of("dimensions", "field"), dimensions.collect());
+            let measures = view.measures.iter().map(|one| one.name.to_owned());
+            assert_eq!(of("metrics", "measure"), measures.collect());
+        }
     }
 
     #[test]

@@ -153,7 +153,10 @@ impl Query {
         groups.extend(self.dimensions.iter().map(|dimension| dimension.value(place)));
         let totals = self.metrics.iter().map(|metric| metric.value(place));
         let values: Vec<String> = groups.iter().cloned().chain(totals).collect();
-        let told: Vec<String> = values.iter().map(|value| format!("toJSONString({value})")).collect();
+        let told: Vec<String> = values
+            .iter()
+            .map(|value| format!("ifNull(toJSONString({value}), 'null')"))
+            .collect();
         let mut sql = format!(
             "SELECT [{}] AS values FROM ({}) AS o",
             told.join(", "),

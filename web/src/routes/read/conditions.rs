@@ -291,7 +291,12 @@ impl Condition {
 
     fn values(&self) -> Result<Vec<String>, String> {
         let values = self.value.as_array().filter(|values| values.len() <= params::MANY);
-        let text = |value: &Value| value.as_str().filter(|text| params::is_text(text)).map(str::to_owned);
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .filter(|text| params::is_short_text(text))
+                .map(str::to_owned)
+        };
         let texts = values.and_then(|values| values.iter().map(text).collect());
         texts.ok_or_else(|| format!("value: must be an array of at most {} texts", params::MANY))
     }

@@ -117,10 +117,10 @@ impl Ask {
         self.app.0.reader.clone().ok_or(Refusal::Bug)
     }
 
-    /// Whether `fields` names a part. Without `fields` it is `default`.
-    pub(crate) fn wants(&self, part: &str, default: bool) -> bool {
-        let names = self.params.listed("fields");
-        names.map_or(default, |names| names.iter().any(|name| name == part))
+    /// Whether `fields`, which has some of `names`, names a part. Without `fields` it is `default`.
+    pub(crate) fn wants(&mut self, part: &str, names: &[&str], default: bool) -> bool {
+        let found = self.params.fields(names);
+        found.map_or(default, |found| found.iter().any(|name| name == part))
     }
 }
 

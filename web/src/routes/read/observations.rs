@@ -34,7 +34,7 @@ fn filters(params: &mut Params) -> Vec<Filter> {
 pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let page = ask.params.page();
-    let with_io = ask.wants("io", false);
+    let with_io = ask.wants("io", &["core", "io"], false);
     let params = &mut ask.params;
     let conditions = conditions::read(params, columns::OBSERVATIONS, Table::Observations, "fromStartTime");
     let listing = Listing {

@@ -10,9 +10,10 @@ use crate::reply::Refusal;
 const LIMIT: u64 = 50;
 /// The most entities of a page.
 const MOST: u64 = 100;
-/// The longest text in characters, and the most texts of a name.
+/// The longest text in characters; the most texts of a list, and the longest of those.
 const LONGEST: usize = 1024;
-pub(crate) const MANY: usize = 500;
+pub(crate) const MANY: usize = 100;
+const LONGEST_OF_MANY: usize = 200;
 /// Parameters that are JSON, and the longest of those.
 const JSON: [&str; 2] = ["filter", "query"];
 const LONGEST_JSON: usize = 32 << 10;
@@ -20,6 +21,11 @@ const LONGEST_JSON: usize = 32 << 10;
 /// Whether it can be compared with what is stored.
 pub(crate) fn is_text(text: &str) -> bool {
     text.chars().nth(LONGEST).is_none() && !text.contains('\0')
+}
+
+/// The same of a text among others.
+pub(crate) fn is_short_text(text: &str) -> bool {
+    text.chars().nth(LONGEST_OF_MANY).is_none() && is_text(text)
 }
 
 /// A time with its date, or a date. Of what is before or after all rows, the nearest that a row may have.
@@ -123,8 +129,9 @@ impl Params {
             .iter()
             .filter(|(own, value)| is_own(own) && !value.is_empty());
         let texts: Vec<String> = own.map(|(_, value)| value.clone()).collect();
-        if texts.len() > MANY {
-            self.faults.push(format!("{name}: more than {MANY} values"));
+        if texts.len() > MANY || !texts.iter().all(|text| is_short_text(text)) {
+            let fault = format!("{name}: at most {MANY} values of {LONGEST_OF_MANY} characters");
+            self.faults.push(fault);
         }
         texts
     }

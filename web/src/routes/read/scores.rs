@@ -93,7 +93,7 @@ pub(crate) async fn list_v2(ask: Ask) -> Answer<impl Serialize> {
 async fn listed(mut ask: Ask, version: Version) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let page = ask.params.page();
-    let with_trace = ask.wants("trace", true);
+    let with_trace = ask.wants("trace", &["score", "trace"], true);
     let params = &mut ask.params;
     let conditions = conditions::read(params, columns::SCORES, Table::Scores, "fromTimestamp");
     let listing = Listing {
