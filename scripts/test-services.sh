@@ -2,13 +2,14 @@
 # Installs what the tests run beside our own code, once, into the cache folder:
 #   $TRACEMILL_CACHE, else $XDG_CACHE_HOME/tracemill, else ~/.cache/tracemill
 # below services/: node/ (Azurite, from npm), python/ (moto, and the readers of exported files, from PyPI), bullmq/ (BullMQ 5
-# and 6, from npm), clients/ (the SDKs of scripts/test-clients.sh) and redis/ (a link to redis-server where there is one, else
-# Debian's package).
+# and 6, from npm), schemathesis/ (from PyPI), clients/ (the SDKs of scripts/test-clients.sh) and redis/ (a link to
+# redis-server where there is one, else Debian's package).
 # Needs python3 with pip, node and npm. Versions are pinned by the package-lock.json of tests/servers and tests/node/bullmq,
-# and the requirements.txt of tests/servers and tests/python. Does nothing when these have not changed since the last run.
+# and the requirements.txt of tests/servers, tests/python and tests/read/schemathesis. Does nothing when these have not changed since the last run.
 #
 #   scripts/test-services.sh          install all
 #   scripts/test-services.sh python   one of them
+#   scripts/test-services.sh schemathesis
 #   scripts/test-services.sh node
 #   scripts/test-services.sh bullmq
 #   scripts/test-services.sh redis
@@ -45,12 +46,14 @@ switch() { # name folder
     done
 }
 
-install_python() {
-    set -- "$root/tests/servers/requirements.txt"
-    [ ! -f "$root/tests/python/requirements.txt" ] || set -- "$@" "$root/tests/python/requirements.txt"
-    folder=$services/python-$(digest "$@")
+# Python packages of some requirements files, and a module that must start then.
+install_pip() { # name module requirements...
+    name=$1
+    module=$2
+    shift 2
+    folder=$services/$name-$(digest "$@")
     if [ -e "$folder/.complete" ]; then
-        switch python "$folder"
+        switch "$name" "$folder"
         return
     fi
     echo "test-services: installing Python packages into $folder" >&2
@@ -69,9 +72,19 @@ install_python() {
         printf '#!/bin/sh\nPYTHONPATH=%s exec python3 "$@"\n' "'$folder/packages'" >"$folder/bin/python"
         chmod +x "$folder/bin/python"
     fi
-    "$folder/bin/python" -c 'import moto.server' || die "moto does not start; see above"
+    "$folder/bin/python" -c "import $module" || die "$module does not start; see above"
     touch "$folder/.complete"
-    switch python "$folder"
+    switch "$name" "$folder"
+}
+
+install_python() {
+    set -- "$root/tests/servers/requirements.txt"
+    [ ! -f "$root/tests/python/requirements.txt" ] || set -- "$@" "$root/tests/python/requirements.txt"
+    install_pip python moto.server "$@"
+}
+
+install_schemathesis() {
+    install_pip schemathesis schemathesis "$root/tests/read/schemathesis/requirements.txt"
 }
 
 # npm packages of one folder of the tests.
@@ -125,16 +138,18 @@ case "${1:-all}" in
         sh "$root/scripts/test-clients.sh" >/dev/null &
         clients=$!
         install_python
+        install_schemathesis
         install_npm node tests/servers
         install_npm bullmq tests/node/bullmq
         install_redis
         wait "$clients" || die "the clients are not installed"
         ;;
     python) install_python ;;
+    schemathesis) install_schemathesis ;;
     node) install_npm node tests/servers ;;
     bullmq) install_npm bullmq tests/node/bullmq ;;
     redis) install_redis ;;
     clients) sh "$root/scripts/test-clients.sh" >/dev/null ;;
-    *) die "unknown part $1: python, node, bullmq, redis or clients" ;;
+    *) die "unknown part $1: python, schemathesis, node, bullmq, redis or clients" ;;
 esac
 echo "$services"

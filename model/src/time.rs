@@ -44,6 +44,12 @@ impl Millis {
             .map_err(|_| wrong())
     }
 
+    /// The nearest time that a `DateTime64(3)` holds, which are those from 1900 to 2299.
+    #[must_use]
+    pub fn within_tables(self) -> Self {
+        Self(self.0.clamp(-2_208_988_800_000, 10_413_791_999_999))
+    }
+
     /// The midnight (UTC) at or before this time.
     #[must_use]
     pub fn day(self) -> Self {

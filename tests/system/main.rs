@@ -1,5 +1,7 @@
 //! Whole-system tests: the release binary, a real ClickHouse, real files, and the ledger as the truth.
 
+mod api;
+mod api_cases;
 mod bullmq;
 mod common;
 mod crash;

@@ -70,9 +70,25 @@ fn every_query_is_named_limited_and_narrow() {
     wait_until("some are stored", SOON, || clients.heard() > 256 << 10);
     let _ = clients.stop();
     let _ = site.drained(&mut running, SOON);
-    for path in ["traces", "observations", "v2/scores", "sessions", "metrics/daily"] {
+    let lists = [
+        "traces",
+        "observations",
+        "v2/observations",
+        "v2/scores",
+        "v3/scores",
+        "sessions",
+        "metrics/daily",
+    ];
+    for path in lists {
         assert_eq!(read(&site, &format!("/api/public/{path}?limit=5")).0, 200, "{path}");
     }
+    // Joined with all that can be joined: {"view":"observations","dimensions":[{"field":"traceName"}],
+    // "metrics":[{"measure":"countScores","aggregation":"sum"}],"fromTimestamp":"2000-01-01","toTimestamp":"2200-01-01"}
+    let totals = "%7B%22view%22:%22observations%22,%22dimensions%22:%5B%7B%22field%22:%22traceName%22%7D%5D,%22metrics%22:%5B%7B\
+                  %22measure%22:%22countScores%22,%22aggregation%22:%22sum%22%7D%5D,%22fromTimestamp%22:%222000-01-01%22,\
+                  %22toTimestamp%22:%222200-01-01%22%7D";
+    let (status, answer) = read(&site, &format!("/api/public/v2/metrics?query={totals}"));
+    assert_eq!(status, 200, "{answer}");
     let _ = site.engine.query("SYSTEM FLUSH LOGS");
     let of_reads = "FROM system.query_log WHERE type = 'QueryFinish' AND log_comment LIKE '%\"feature\":\"read\"%'";
     let count = |condition: &str| -> u64 {
@@ -80,7 +96,7 @@ fn every_query_is_named_limited_and_narrow() {
         site.engine.query(&sql).parse().expect("a number")
     };
     let all = count("1");
-    assert!(all >= 8, "{all} queries");
+    assert!(all >= 16, "{all} queries");
     let limited =
         "Settings['max_execution_time'] = '30' AND Settings['cancel_http_readonly_queries_on_client_close'] = '1'";
     assert_eq!(

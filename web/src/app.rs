@@ -12,7 +12,7 @@ use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, patch, post};
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tracemill_model::Blame;
 use tracemill_operators::{Budget, Clock};
@@ -26,7 +26,9 @@ use crate::limit::{Bucket, InFlight};
 use crate::metrics::{Gauge, Metrics, Route};
 use crate::reader::Reader;
 use crate::reply::Refusal;
-use crate::{cors, reply, routes};
+use crate::routes::openapi;
+use crate::routes::table::{BASE, Table};
+use crate::{cors, reply};
 
 /// What an intake is made of.
 pub struct Parts {
@@ -62,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) intake: Option<Arc<dyn Intake>>,
     pub(crate) reader: Option<Reader>,
     pub(crate) metrics: Metrics,
+    pub(crate) openapi: Bytes,
     pub(crate) stopping: AtomicBool,
     shares: Vec<Share>,
     checks: Arc<Semaphore>,
@@ -98,6 +101,7 @@ impl App {
         Self(Arc::new(Inner {
             shares: projects.iter().map(|_| share()).collect(),
             metrics: Metrics::new(projects.iter().map(|project| project.id.clone())),
+            openapi: openapi::of(&table(parts.intake.is_some(), parts.reader.is_some()).listed),
             stopping: AtomicBool::new(false),
             checks: Arc::new(Semaphore::new(processors)),
             keys: parts.keys,
@@ -126,15 +130,9 @@ impl App {
 
     /// The routes, as an axum router that other routes can be merged with.
     pub fn router(&self) -> Router {
-        let mut api = shared();
-        if self.0.intake.is_some() {
-            api = api.merge(writing());
-        }
-        if self.0.reader.is_some() {
-            api = api.merge(reading());
-        }
+        let api = table(self.0.intake.is_some(), self.0.reader.is_some());
         Router::new()
-            .nest("/api/public", api)
+            .nest(BASE, api.router)
             .method_not_allowed_fallback(not_allowed)
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), around))
@@ -142,49 +140,16 @@ impl App {
     }
 }
 
-/// What every process answers.
-fn shared() -> Router<App> {
-    use routes::info;
-    Router::new()
-        .route("/health", get(info::health))
-        .route("/ready", get(info::ready))
-        .route("/projects", get(info::projects))
-}
-
-/// What clients send to.
-fn writing() -> Router<App> {
-    use routes::{ingestion, otel, removal, scores, single};
-    Router::new()
-        .route("/ingestion", post(ingestion::batch))
-        .route("/otel/v1/traces", post(otel::traces))
-        .route("/otel/v1/metrics", post(otel::metrics))
-        .route("/scores", post(scores::create))
-        .route("/scores/{*id}", delete(removal::score))
-        .route("/traces", post(single::create_trace).delete(removal::traces))
-        .route("/traces/{*id}", delete(removal::trace))
-        .route("/spans", post(single::create_span).merge(patch(single::update_span)))
-        .route(
-            "/generations",
-            post(single::create_generation).merge(patch(single::update_generation)),
-        )
-        .route("/events", post(single::create_event))
-}
-
-/// What clients read. Ids may hold slashes, which clients' libraries leave as they are.
-fn reading() -> Router<App> {
-    use routes::read::{metrics, observations, scores, sessions, traces};
-    Router::new()
-        .route("/traces", get(traces::list))
-        .route("/traces/{*id}", get(traces::get))
-        .route("/observations", get(observations::list))
-        .route("/observations/{*id}", get(observations::get))
-        .route("/scores", get(scores::list))
-        .route("/scores/{*id}", get(scores::get))
-        .route("/v2/scores", get(scores::list_v2))
-        .route("/v2/scores/{*id}", get(scores::get))
-        .route("/sessions", get(sessions::list))
-        .route("/sessions/{*id}", get(sessions::get))
-        .route("/metrics/daily", get(metrics::daily))
+/// The routes of a process that takes what clients send, or can be read, or both.
+fn table(takes: bool, reads: bool) -> Table {
+    let mut table = Table::shared();
+    if takes {
+        table = table.writing();
+    }
+    if reads {
+        table = table.reading();
+    }
+    table
 }
 
 impl fmt::Debug for App {
@@ -325,7 +290,8 @@ fn route(path: &str, method: &Method) -> Route {
     }
     let path = path.strip_prefix("/api/public/").unwrap_or(path);
     if method == Method::GET && !matches!(path, "projects" | "health" | "ready") {
-        return match path.strip_prefix("v2/").unwrap_or(path).split('/').next() {
+        let path = path.strip_prefix("v2/").or(path.strip_prefix("v3/")).unwrap_or(path);
+        return match path.split('/').next() {
             Some("traces" | "observations" | "scores" | "sessions" | "metrics") => Route::Read,
             _ => Route::Other,
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tracemill_model::Millis;
+use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
 /// A range of time, `[from, to)`; an end that is missing is open.
@@ -36,7 +36,7 @@ impl Span {
     }
 }
 
-/// One condition. `column` is a name of ours, never of a request.
+/// One condition. `column` is a name or an expression of ours, never of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
     /// Equal to the text.
@@ -53,12 +53,37 @@ pub enum Filter {
         /// The texts.
         values: Vec<String>,
     },
+    /// Equal to none of the texts; so is what is null.
+    NoneOf {
+        /// Which column.
+        column: &'static str,
+        /// The texts.
+        values: Vec<String>,
+    },
     /// An array that has all of the texts.
     HasAll {
         /// Which column.
         column: &'static str,
         /// The texts.
         values: Vec<String>,
+    },
+    /// An array that has one of the texts, or none of them.
+    HasAny {
+        /// Which column.
+        column: &'static str,
+        /// The texts.
+        values: Vec<String>,
+        /// None of them.
+        negated: bool,
+    },
+    /// A text that has a part.
+    Text {
+        /// Which column.
+        column: &'static str,
+        /// Where the part is.
+        part: Part,
+        /// The part.
+        value: String,
     },
     /// A number compared.
     Number {
@@ -69,68 +94,182 @@ pub enum Filter {
         /// The number.
         value: f64,
     },
-    /// A text that is not there: null or empty.
+    /// A time compared.
+    Time {
+        /// Which column.
+        column: &'static str,
+        /// `<`, `<=`, `>`, `>=`.
+        operator: &'static str,
+        /// The time.
+        value: Millis,
+    },
+    /// A column that is true or false.
+    Flag {
+        /// Which column.
+        column: &'static str,
+        /// Which of both.
+        value: bool,
+    },
+    /// A text that is there: neither null nor empty.
     Present {
         /// Which column.
         column: &'static str,
+    },
+    /// What is not there: null or empty.
+    Absent {
+        /// Which column.
+        column: &'static str,
+    },
+    /// A condition on the value of one key of the filter's column, which is a map.
+    Key {
+        /// The key.
+        key: String,
+        /// The value is read as a number.
+        is_number: bool,
+        /// What must hold of it.
+        test: Box<Filter>,
+    },
+    /// A map that has a key, or has not.
+    HasKey {
+        /// Which column.
+        column: &'static str,
+        /// The key.
+        key: String,
+        /// Has not.
+        negated: bool,
+    },
+    /// Of what follows on an entity in the order of time and id, the newest first.
+    Beyond {
+        /// The time's column.
+        column: &'static str,
+        /// That entity's time.
+        at: Millis,
+        /// Its id.
+        id: String,
     },
     /// Of the traces with these properties: the condition is a subquery of its own.
     OfTraces {
         /// Conditions on traces.
         filters: Vec<Filter>,
     },
+    /// Of entities whose rows in another table come to something.
+    Related(Box<Related>),
+}
+
+/// Where a part of a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Anywhere.
+    Within,
+    /// Anywhere, in upper or lower case.
+    InAnyCase,
+    /// Nowhere.
+    Nowhere,
+    /// At its begin.
+    Begin,
+    /// At its end.
+    End,
+}
+
+/// What the rows of another table come to, for each entity that they belong to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Related {
+    /// The entity's id, in the table that is asked.
+    pub column: &'static str,
+    /// The other table.
+    pub table: Table,
+    /// The entity's id there.
+    pub by: &'static str,
+    /// From this time of that table on.
+    pub from: Option<Millis>,
+    /// The columns that are looked at: `r.3`, `r.4` and so on in `measure`.
+    pub columns: &'static [&'static str],
+    /// Rows of that name alone (`r.3`).
+    pub name: Option<String>,
+    /// What they come to: an aggregate over `r`.
+    pub measure: &'static str,
+    /// What must hold of it.
+    pub test: Filter,
+    /// Entities for which it does not hold, or that have no such rows.
+    pub negated: bool,
 }
 
 impl Filter {
-    /// The columns that it looks at.
+    /// The column that it looks at.
     pub(super) fn column(&self) -> &'static str {
         match self {
             Self::Is { column, .. }
             | Self::OneOf { column, .. }
+            | Self::NoneOf { column, .. }
             | Self::HasAll { column, .. }
+            | Self::HasAny { column, .. }
+            | Self::Text { column, .. }
             | Self::Number { column, .. }
-            | Self::Present { column } => column,
+            | Self::Time { column, .. }
+            | Self::Flag { column, .. }
+            | Self::HasKey { column, .. }
+            | Self::Beyond { column, .. }
+            | Self::Present { column }
+            | Self::Absent { column } => column,
+            Self::Key { test, .. } => test.column(),
             Self::OfTraces { .. } => "trace_id",
+            Self::Related(related) => related.column,
         }
     }
 
     /// The condition, with the parameters `{prefix}{index}`.
     pub(super) fn sql(&self, prefix: &str, index: usize, column: &str) -> String {
+        let own = format!("{prefix}{index}");
         match self {
-            Self::Is { .. } => format!("{column} = {{{prefix}{index}:String}}"),
-            Self::OneOf { .. } => format!("{column} IN {{{prefix}{index}:Array(String)}}"),
-            Self::HasAll { .. } => format!("hasAll({column}, {{{prefix}{index}:Array(String)}})"),
-            Self::Number { operator, .. } => format!("{column} {operator} {{{prefix}{index}:Float64}}"),
-            Self::Present { .. } => format!("ifNull({column}, '') != ''"),
-            Self::OfTraces { filters } => {
-                // Of the newest version, as everywhere: its deletion is looked at with the rest.
-                let inner = format!("{prefix}{index}_");
-                let (mut columns, mut conditions) = (vec!["is_deleted"], String::new());
-                for (at, filter) in filters.iter().enumerate() {
-                    columns.push(filter.column());
-                    let condition = filter.sql(&inner, at, &format!("t.{}", at + 2));
-                    let _ = write!(conditions, " AND {condition}");
-                }
-                format!(
-                    "{column} IN (SELECT id FROM (SELECT id, argMax(tuple({}), (event_ts, traces.is_deleted)) AS t \
-                     FROM traces WHERE project_id = {{project:String}} GROUP BY toDate(timestamp), id \
-                     HAVING t.1 = 0{conditions}))",
-                    columns.join(", ")
-                )
+            Self::Is { .. } => format!("{column} = {{{own}:String}}"),
+            Self::OneOf { .. } => format!("{column} IN {{{own}:Array(String)}}"),
+            Self::NoneOf { .. } => format!("ifNull({column}, '') NOT IN {{{own}:Array(String)}}"),
+            Self::HasAll { .. } => format!("hasAll({column}, {{{own}:Array(String)}})"),
+            Self::HasAny { negated, .. } => {
+                format!("{}hasAny({column}, {{{own}:Array(String)}})", not(*negated))
             }
+            Self::Text { part, .. } => part.sql(column, &own),
+            Self::Number { operator, .. } => format!("{column} {operator} {{{own}:Float64}}"),
+            Self::Time { operator, .. } => {
+                format!("{column} {operator} fromUnixTimestamp64Milli({{{own}:Int64}}, 'UTC')")
+            }
+            Self::Flag { value, .. } => format!("{column} = {value}"),
+            Self::Present { .. } => format!("notEmpty(ifNull(toString({column}), ''))"),
+            Self::Absent { .. } => format!("empty(ifNull(toString({column}), ''))"),
+            Self::Key { is_number, test, .. } => {
+                let value = format!("{column}[{{{own}_key:String}}]");
+                match is_number {
+                    true => test.sql(prefix, index, &format!("toFloat64OrNull({value})")),
+                    false => test.sql(prefix, index, &value),
+                }
+            }
+            Self::HasKey { negated, .. } => format!("{}mapContains({column}, {{{own}:String}})", not(*negated)),
+            Self::Beyond { .. } => {
+                format!("({column}, id) < (fromUnixTimestamp64Milli({{{own}:Int64}}, 'UTC'), {{{own}_id:String}})")
+            }
+            Self::OfTraces { filters } => of_traces(filters, &own, column),
+            Self::Related(related) => related.sql(&own, column),
         }
     }
 
     pub(super) fn bind(&self, prefix: &str, index: usize, statement: Statement) -> Statement {
         let name = format!("{prefix}{index}");
         match self {
-            Self::Is { value, .. } => statement.param(&name, value),
-            Self::OneOf { values, .. } | Self::HasAll { values, .. } => statement.param(&name, values.as_slice()),
+            Self::Is { value, .. } | Self::Text { value, .. } | Self::HasKey { key: value, .. } => {
+                statement.param(&name, value)
+            }
+            Self::OneOf { values, .. }
+            | Self::NoneOf { values, .. }
+            | Self::HasAll { values, .. }
+            | Self::HasAny { values, .. } => statement.param(&name, values.as_slice()),
             Self::Number { value, .. } => {
                 let text = value.to_string();
                 statement.param(&name, &text)
             }
-            Self::Present { .. } => statement,
+            Self::Time { value, .. } => statement.param(&name, *value),
+            Self::Flag { .. } | Self::Present { .. } | Self::Absent { .. } => statement,
+            Self::Key { key, test, .. } => test.bind(prefix, index, statement.param(&format!("{name}_key"), key)),
+            Self::Beyond { at, id, .. } => statement.param(&name, *at).param(&format!("{name}_id"), id),
             Self::OfTraces { filters } => {
                 let inner = format!("{name}_");
                 filters
@@ -138,6 +277,78 @@ impl Filter {
                     .enumerate()
                     .fold(statement, |statement, (at, filter)| filter.bind(&inner, at, statement))
             }
+            Self::Related(related) => related.bind(&name, statement),
         }
+    }
+}
+
+const fn not(negated: bool) -> &'static str {
+    if negated { "NOT " } else { "" }
+}
+
+fn of_traces(filters: &[Filter], own: &str, column: &str) -> String {
+    // Of the newest version, as everywhere: its deletion is looked at with the rest.
+    let inner = format!("{own}_");
+    let (mut columns, mut conditions) = (vec!["is_deleted"], String::new());
+    for (at, filter) in filters.iter().enumerate() {
+        columns.push(filter.column());
+        let condition = filter.sql(&inner, at, &format!("t.{}", at + 2));
+        let _ = write!(conditions, " AND {condition}");
+    }
+    format!(
+        "{column} IN (SELECT id FROM (SELECT id, argMax(tuple({}), (event_ts, traces.is_deleted)) AS t \
+         FROM traces WHERE project_id = {{project:String}} GROUP BY toDate(timestamp), id \
+         HAVING t.1 = 0{conditions}))",
+        columns.join(", ")
+    )
+}
+
+impl Part {
+    fn sql(self, column: &str, own: &str) -> String {
+        let (text, part) = (format!("ifNull({column}, '')"), format!("{{{own}:String}}"));
+        match self {
+            Self::Within => format!("position({text}, {part}) > 0"),
+            Self::InAnyCase => format!("positionCaseInsensitiveUTF8({text}, {part}) > 0"),
+            Self::Nowhere => format!("position({text}, {part}) = 0"),
+            Self::Begin => format!("startsWith({text}, {part})"),
+            Self::End => format!("endsWith({text}, {part})"),
+        }
+    }
+}
+
+impl Related {
+    fn sql(&self, own: &str, column: &str) -> String {
+        let Self { table, by, .. } = self;
+        let columns: String = self.columns.iter().map(|column| format!(", {column}")).collect();
+        let mut rows = format!(
+            "SELECT argMax(tuple(is_deleted, {by}{columns}), (event_ts, {table}.is_deleted)) AS r FROM {table} \
+             WHERE project_id = {{project:String}}"
+        );
+        if self.from.is_some() {
+            let time = table.time_column();
+            let _ = write!(
+                rows,
+                " AND {time} >= fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')"
+            );
+        }
+        let _ = write!(rows, " GROUP BY {} HAVING r.1 = 0", super::list::key(*table));
+        if self.name.is_some() {
+            let _ = write!(rows, " AND r.3 = {{{own}_name:String}}");
+        }
+        let test = self.test.sql(&format!("{own}_"), 0, self.measure);
+        format!(
+            "{column} {}IN (SELECT ifNull(r.2, '') AS owner FROM ({rows}) GROUP BY owner HAVING {test})",
+            not(self.negated)
+        )
+    }
+
+    fn bind(&self, own: &str, mut statement: Statement) -> Statement {
+        if let Some(from) = self.from {
+            statement = statement.param(&format!("{own}_from"), from);
+        }
+        if let Some(name) = &self.name {
+            statement = statement.param(&format!("{own}_name"), name);
+        }
+        self.test.bind(&format!("{own}_"), 0, statement)
     }
 }

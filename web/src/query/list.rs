@@ -167,20 +167,11 @@ impl Listing {
         self.bind(sql, "all", self.span)
     }
 
-    /// The sort key after the project.
-    const fn key(&self) -> &'static str {
-        match self.table {
-            Table::Traces => "toDate(timestamp), id",
-            Table::Observations => "type, toDate(start_time), id",
-            Table::Scores => "toDate(timestamp), name, id",
-        }
-    }
-
-    /// The narrow columns of the newest version that are looked at, in their places of the tuple `w`.
-    fn columns(&self) -> Vec<&'static str> {
+    /// The columns of the newest version that are looked at, in their places of the tuple `w`; then `more` columns.
+    fn columns(&self, more: &[&'static str]) -> Vec<&'static str> {
         let mut columns = vec![self.table.time_column(), "is_deleted"];
         let wanted = self.filters.iter().map(Filter::column).chain(self.order.column);
-        for column in wanted {
+        for column in wanted.chain(more.iter().copied()) {
             if !columns.contains(&column) {
                 columns.push(column);
             }
@@ -190,18 +181,28 @@ impl Listing {
 
     /// A column of the newest version.
     fn winner(&self, column: &str) -> String {
-        let place = self.columns().iter().position(|one| *one == column);
+        self.winner_of(column, &[])
+    }
+
+    /// The same where `more` columns are looked at.
+    pub(super) fn winner_of(&self, column: &str, more: &[&'static str]) -> String {
+        let place = self.columns(more).iter().position(|one| *one == column);
         format!("w.{}", place.map_or(1, |place| place + 1))
     }
 
     /// The newest version of each id, if it is alive and matches. Read in the order of the sort key, so that ClickHouse holds one
     /// group at a time.
     fn winners(&self, span: Span) -> String {
+        self.winners_with(span, &[])
+    }
+
+    /// The same with `more` columns in the tuple.
+    pub(super) fn winners_with(&self, span: Span, more: &[&'static str]) -> String {
         let (table, time) = (self.table.name(), self.table.time_column());
         let mut sql = format!(
             "SELECT id, toUInt16(toDate({time})) AS day, argMax(tuple({}), (event_ts, is_deleted)) AS w FROM {table} \
              WHERE project_id = {{project:String}}",
-            self.columns().join(", ")
+            self.columns(more).join(", ")
         );
         span.sql(time, &mut sql);
         for (index, filter) in self.filters.iter().enumerate() {
@@ -213,7 +214,12 @@ impl Listing {
                 );
             }
         }
-        let _ = write!(sql, " GROUP BY {} HAVING {} = 0", self.key(), self.winner("is_deleted"));
+        let _ = write!(
+            sql,
+            " GROUP BY {} HAVING {} = 0",
+            key(self.table),
+            self.winner("is_deleted")
+        );
         for (index, filter) in self.filters.iter().enumerate() {
             let condition = filter.sql("f", index, &self.winner(filter.column()));
             let _ = write!(sql, " AND {condition}");
@@ -221,7 +227,7 @@ impl Listing {
         sql
     }
 
-    fn bind(&self, sql: String, kind: &'static str, span: Span) -> Statement {
+    pub(super) fn bind(&self, sql: String, kind: &'static str, span: Span) -> Statement {
         let comment = comment(self.table.singular(), kind, &self.project);
         let statement = Statement::new(sql, comment)
             .param("project", &self.project)
@@ -236,9 +242,25 @@ impl Listing {
     }
 }
 
+/// The sort key of a table after the project.
+pub(super) const fn key(table: Table) -> &'static str {
+    match table {
+        Table::Traces => "toDate(timestamp), id",
+        Table::Observations => "type, toDate(start_time), id",
+        Table::Scores => "toDate(timestamp), name, id",
+    }
+}
+
 /// Whether few granules hold what the filter asks for, and an index knows which.
 fn is_indexed(table: Table, filter: &Filter) -> bool {
-    let equals = matches!(filter, Filter::Is { .. } | Filter::OneOf { .. });
+    let is_equal = |filter: &Filter| matches!(filter, Filter::Is { .. } | Filter::OneOf { .. });
+    if let Filter::Key {
+        test, is_number: false, ..
+    } = filter
+    {
+        return table != Table::Scores && is_equal(test);
+    }
+    let equals = is_equal(filter);
     let columns: &[&str] = match table {
         Table::Traces => &["id", "session_id", "user_id"],
         Table::Observations => &["id", "trace_id"],

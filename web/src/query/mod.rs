@@ -11,13 +11,16 @@
 //! Invariants: every statement binds the project of the caller's key; deletions are looked at after the newest version was
 //! found; columns `input`, `output` and `metadata` are read in the last step alone, and only where they were asked for.
 
+pub mod cursor;
 pub mod daily;
 pub mod filter;
 pub mod list;
+pub mod metrics;
 pub mod observations;
 pub mod scores;
 pub mod sessions;
 pub mod traces;
 
+pub use cursor::Cursor;
 pub use filter::{Filter, Span};
 pub use list::{DayCount, Listing, Order, Page, Place};

@@ -39,6 +39,7 @@ pub struct ObservationRow {
     pub prompt_id: Option<String>,
     pub prompt_name: Option<String>,
     pub prompt_version: Option<u16>,
+    pub usage_pricing_tier_name: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
 }
@@ -46,6 +47,10 @@ pub struct ObservationRow {
 /// The columns of [`ObservationRow`]; those with payloads only `with_io`.
 fn select(with_io: bool) -> String {
     let [metadata, input, output] = list::payloads(with_io);
+    select_of(metadata, input, output)
+}
+
+fn select_of(metadata: &str, input: &str, output: &str) -> String {
     format!(
         "id, trace_id, CAST(environment, 'String') AS environment, CAST(type, 'String') AS type, parent_observation_id, \
          toUnixTimestamp64Milli(start_time) AS start_time, toUnixTimestamp64Milli(end_time) AS end_time, name, \
@@ -53,9 +58,61 @@ fn select(with_io: bool) -> String {
          {output} AS output, provided_model_name, internal_model_id, model_parameters, \
          CAST(usage_details, 'Map(String, UInt64)') AS usage_details, \
          CAST(cost_details, 'Map(String, String)') AS cost_details, toString(total_cost) AS total_cost, \
-         toUnixTimestamp64Milli(completion_start_time) AS completion_start_time, prompt_id, prompt_name, prompt_version, \
+         toUnixTimestamp64Milli(completion_start_time) AS completion_start_time, prompt_id, prompt_name, \
+         prompt_version, usage_pricing_tier_name, \
          toUnixTimestamp64Milli(created_at) AS created_at, toUnixTimestamp64Milli(updated_at) AS updated_at"
     )
+}
+
+/// Which wide columns are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wide<'a> {
+    /// Input and output.
+    pub io: bool,
+    /// Metadata, of which so many characters of a value are read, but all of the values of these keys.
+    pub metadata: Option<(u64, &'a [String])>,
+}
+
+/// The observations of a page, in no order, with some of the wide columns.
+#[must_use]
+pub fn rows_with(project: &str, places: &[Place], wide: Wide<'_>) -> Statement {
+    let [_, input, output] = list::payloads(wide.io);
+    let metadata = match wide.metadata {
+        None => list::payloads(false)[0].to_owned(),
+        Some((most, _)) => format!(
+            "CAST(mapApply((k, v) -> (k, if(has({{whole:Array(String)}}, k), v, substringUTF8(v, 1, {most}))), metadata), \
+             'Map(String, String)')"
+        ),
+    };
+    let keys = wide.metadata.map_or(&[] as &[String], |(_, keys)| keys);
+    list::rows(
+        Table::Observations,
+        project,
+        places,
+        &select_of(&metadata, input, output),
+    )
+    .param("whole", keys)
+}
+
+/// What an observation's trace tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct ParentRow {
+    pub id: String,
+    pub name: String,
+    pub user_id: Option<String>,
+    pub session_id: Option<String>,
+    pub release: Option<String>,
+    pub tags: Vec<String>,
+    pub public: bool,
+    pub bookmarked: bool,
+}
+
+/// The traces of observations.
+#[must_use]
+pub fn parents(project: &str, ids: &[&str]) -> Statement {
+    let select = "id, name, user_id, session_id, release, tags, public, bookmarked";
+    list::by_ids(Table::Traces, project, ids, Span::default(), select)
 }
 
 /// The observations of a page, in no order.

@@ -2,11 +2,13 @@
 
 pub(crate) mod info;
 pub(crate) mod ingestion;
+pub(crate) mod openapi;
 pub(crate) mod otel;
 pub(crate) mod read;
 pub(crate) mod removal;
 pub(crate) mod scores;
 pub(crate) mod single;
+pub(crate) mod table;
 
 use axum::body::Body;
 use axum::http::HeaderMap;

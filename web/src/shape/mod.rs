@@ -1,7 +1,9 @@
 //! Rows as the read API tells them: field names, numbers and times as its clients expect. Plain functions.
 
 mod observation;
+pub(crate) mod observation_v2;
 mod score;
+pub(crate) mod score_v3;
 mod trace;
 
 use serde_json::value::RawValue;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clickhouse::{RowOwned, RowRead};
 use tracemill_warehouse::Statement;
 
-use crate::query::{Listing, Page, Place};
+use crate::query::{Listing, Page, Place, cursor};
 use crate::reader::Reader;
 use crate::reply::Refusal;
 
@@ -28,6 +28,29 @@ pub(crate) async fn page<T: RowOwned + RowRead>(
     }
     let found: Vec<T> = reader.rows(rows(&places)).await?;
     Ok((in_order(&places, found, id), total))
+}
+
+/// The rows of a page that follows on a cursor, and whether more follow.
+pub(crate) async fn next<T: RowOwned + RowRead>(
+    reader: &Reader,
+    listing: &Listing,
+    limit: u64,
+    rows: impl FnOnce(&[Place]) -> Statement,
+    id: impl Fn(&T) -> &str,
+) -> Result<(Vec<T>, bool), Refusal> {
+    let counts: Vec<crate::query::DayCount> = reader.rows(listing.count()).await?;
+    let page = cursor::and_one_more(limit);
+    let Some(days) = listing.days(&counts, page) else {
+        return Ok((Vec::new(), false));
+    };
+    let mut places: Vec<Place> = reader.rows(listing.page(days, page.limit)).await?;
+    let more = places.len() as u64 > limit;
+    places.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    if places.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let found: Vec<T> = reader.rows(rows(&places)).await?;
+    Ok((in_order(&places, found, id), more))
 }
 
 /// The rows in the order of their places.

@@ -1,14 +1,19 @@
 //! The routes that read: traces, observations, scores, sessions and daily metrics of the key's project.
 
+pub(crate) mod columns;
+pub(crate) mod conditions;
 pub(crate) mod lists;
 pub(crate) mod metrics;
+pub(crate) mod metrics_v2;
 pub(crate) mod observations;
+pub(crate) mod observations_v2;
 pub(crate) mod params;
 pub(crate) mod scores;
+pub(crate) mod scores_v3;
 pub(crate) mod sessions;
 pub(crate) mod traces;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -35,6 +40,31 @@ struct Meta {
     limit: u64,
     total_items: u64,
     total_pages: u64,
+}
+
+/// A page of a list without page numbers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Followed<T> {
+    data: Vec<T>,
+    meta: Next,
+}
+
+#[derive(Debug, Serialize)]
+struct Next {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+}
+
+impl<T> Followed<T> {
+    /// `limit`: where the route tells it.
+    pub(crate) fn new(data: Vec<T>, cursor: Option<String>, limit: Option<u64>) -> Self {
+        Self {
+            data,
+            meta: Next { cursor, limit },
+        }
+    }
 }
 
 impl<T> Paged<T> {
@@ -87,10 +117,10 @@ impl Ask {
         self.app.0.reader.clone().ok_or(Refusal::Bug)
     }
 
-    /// Whether `fields` names a part. Without `fields` it is `default`.
-    pub(crate) fn wants(&self, part: &str, default: bool) -> bool {
-        let names = self.params.listed("fields");
-        names.map_or(default, |names| names.iter().any(|name| name == part))
+    /// Whether `fields`, which has some of `names`, names a part. Without `fields` it is `default`.
+    pub(crate) fn wants(&mut self, part: &str, names: &[&str], default: bool) -> bool {
+        let found = self.params.fields(names);
+        found.map_or(default, |found| found.iter().any(|name| name == part))
     }
 }
 
@@ -104,6 +134,20 @@ impl FromRequestParts<App> for Ask {
             admitted,
             params: Params::new(parts.uri.query()),
         })
+    }
+}
+
+/// The id at the end of a path.
+pub(crate) struct Id(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let id = path.ok().map(|Path(id)| id).filter(|id| params::is_text(id));
+        let invalid = || Refusal::Invalid(vec!["id: must be a text".to_owned()]);
+        id.map(Self).ok_or_else(|| invalid().into())
     }
 }
 

@@ -1,17 +1,16 @@
 //! `GET /observations` and `GET /observations/{id}`.
 
-use axum::extract::Path;
 use serde::Serialize;
 use tracemill_model::Table;
 
 use super::params::Params;
-use super::{Answer, Ask, Paged, Told, lists, only};
+use super::{Answer, Ask, Id, Paged, Told, columns, conditions, lists, only};
 use crate::query::list::NEWEST_FIRST;
 use crate::query::observations::{self, ObservationRow};
 use crate::query::{Filter, Listing};
 use crate::shape;
 
-const LEVELS: [(&str, ()); 4] = [("DEBUG", ()), ("DEFAULT", ()), ("WARNING", ()), ("ERROR", ())];
+pub(crate) const LEVELS: [(&str, ()); 4] = [("DEBUG", ()), ("DEFAULT", ()), ("WARNING", ()), ("ERROR", ())];
 
 fn filters(params: &mut Params) -> Vec<Filter> {
     params.choice("level", &LEVELS);
@@ -35,12 +34,14 @@ fn filters(params: &mut Params) -> Vec<Filter> {
 pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let page = ask.params.page();
-    let with_io = ask.wants("io", false);
+    let with_io = ask.wants("io", &["core", "io"], false);
+    let params = &mut ask.params;
+    let conditions = conditions::read(params, columns::OBSERVATIONS, Table::Observations, "fromStartTime");
     let listing = Listing {
         table: Table::Observations,
         project: project.to_owned(),
-        span: ask.params.span("fromStartTime", "toStartTime"),
-        filters: filters(&mut ask.params),
+        span: conditions.within(params.span("fromStartTime", "toStartTime")),
+        filters: [filters(params), conditions.filters].concat(),
         order: NEWEST_FIRST,
     };
     let reader = ask.reader()?;
@@ -51,7 +52,7 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
 }
 
 /// One observation.
-pub(crate) async fn get(ask: Ask, Path(id): Path<String>) -> Answer<impl Serialize> {
+pub(crate) async fn get(ask: Ask, Id(id): Id) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let row = only(
         ask.reader()?.rows(observations::one(project, &id)).await?,

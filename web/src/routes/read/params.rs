@@ -3,16 +3,37 @@
 use tracemill_model::Millis;
 use url::form_urlencoded;
 
-use crate::query::{Filter, Page, Span};
+use crate::query::{Cursor, Filter, Page, Span};
 use crate::reply::Refusal;
 
 /// Entities of a page, where nobody says how many.
 const LIMIT: u64 = 50;
 /// The most entities of a page.
 const MOST: u64 = 100;
-/// The longest text, and the most texts of a name.
-const LONGEST: usize = 4096;
-const MANY: usize = 500;
+/// The longest text in characters; the most texts of a list, and the longest of those.
+const LONGEST: usize = 1024;
+pub(crate) const MANY: usize = 100;
+const LONGEST_OF_MANY: usize = 200;
+/// Parameters that are JSON, and the longest of those.
+const JSON: [&str; 2] = ["filter", "query"];
+const LONGEST_JSON: usize = 32 << 10;
+
+/// Whether it can be compared with what is stored.
+pub(crate) fn is_text(text: &str) -> bool {
+    text.chars().nth(LONGEST).is_none() && !text.contains('\0')
+}
+
+/// The same of a text among others.
+pub(crate) fn is_short_text(text: &str) -> bool {
+    text.chars().nth(LONGEST_OF_MANY).is_none() && is_text(text)
+}
+
+/// A time with its date, or a date. Of what is before or after all rows, the nearest that a row may have.
+pub(crate) fn moment(text: &str) -> Option<Millis> {
+    let has_date = text.as_bytes().get(4) == Some(&b'-');
+    let time = Millis::parse(text).ok().filter(|_| has_date)?;
+    Some(time.within_tables())
+}
 
 /// The parameters of a request, and what is wrong with them.
 #[derive(Debug)]
@@ -28,7 +49,10 @@ impl Params {
             pairs: pairs.into_owned().collect(),
             faults: Vec::new(),
         };
-        let long = |(_, value): &&(String, String)| value.len() > LONGEST || value.contains('\0');
+        let long = |(name, value): &&(String, String)| match JSON.contains(&&**name) {
+            true => value.len() > LONGEST_JSON,
+            false => !is_text(value),
+        };
         if let Some((name, _)) = params.pairs.iter().find(long) {
             params.faults.push(format!("{name}: too long, or not a text"));
         }
@@ -44,6 +68,59 @@ impl Params {
         own.next().map(|(_, value)| value.as_str())
     }
 
+    /// Whether a name is there, be it empty.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(own, _)| own == name)
+    }
+
+    /// Takes parameters out.
+    pub(crate) fn without(&mut self, names: &[String]) {
+        let is_named = |own: &str| {
+            names
+                .iter()
+                .any(|name| own == name || own.strip_suffix("[]") == Some(name))
+        };
+        self.pairs.retain(|(own, _)| !is_named(own));
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        self.choice(name, &[("true", true), ("false", false)])
+    }
+
+    /// A finite number.
+    pub(crate) fn float(&mut self, name: &str) -> Option<f64> {
+        let value = self.text(name)?.parse::<f64>().ok().filter(|value| value.is_finite());
+        if value.is_none() {
+            self.faults.push(format!("{name}: must be a number"));
+        }
+        value
+    }
+
+    /// How many entities a page has.
+    pub(crate) fn limit(&mut self, most: u64) -> u64 {
+        self.number("limit", LIMIT, most)
+    }
+
+    /// Where a page begins.
+    pub(crate) fn cursor(&mut self) -> Option<Cursor> {
+        let cursor = Cursor::parse(self.text("cursor")?);
+        if cursor.is_none() {
+            self.faults.push("cursor: must be one that an answer told".to_owned());
+        }
+        cursor
+    }
+
+    /// The parts that `fields` names, each one of `names`.
+    pub(crate) fn fields(&mut self, names: &[&str]) -> Option<Vec<String>> {
+        let found = self.listed("fields")?;
+        if let Some(name) = found.iter().find(|name| !names.contains(&&***name)) {
+            let fault = format!("fields: {name:?} is none of {}", names.join(", "));
+            self.faults.push(fault);
+        }
+        Some(found)
+    }
+
     /// All values of a name, `name` or `name[]`.
     pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
         let is_own = |own: &str| own == name || own.strip_suffix("[]") == Some(name);
@@ -52,8 +129,9 @@ impl Params {
             .iter()
             .filter(|(own, value)| is_own(own) && !value.is_empty());
         let texts: Vec<String> = own.map(|(_, value)| value.clone()).collect();
-        if texts.len() > MANY {
-            self.faults.push(format!("{name}: more than {MANY} values"));
+        if texts.len() > MANY || !texts.iter().all(|text| is_short_text(text)) {
+            let fault = format!("{name}: at most {MANY} values of {LONGEST_OF_MANY} characters");
+            self.faults.push(fault);
         }
         texts
     }
@@ -89,10 +167,7 @@ impl Params {
     }
 
     pub(crate) fn time(&mut self, name: &str) -> Option<Millis> {
-        let text = self.text(name)?;
-        let time = Millis::parse(text).ok();
-        // Beyond what ClickHouse's DateTime64 holds.
-        let time = time.filter(|time| (-2_208_988_800_000..=10_413_791_999_999).contains(&time.0));
+        let time = moment(self.text(name)?);
         if time.is_none() {
             self.faults.push(format!(
                 "{name}: must be an ISO 8601 time, such as 2026-02-25T12:00:00Z"
@@ -164,6 +239,20 @@ mod tests {
             panic!("three faults")
         };
         assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn times_have_dates() {
+        for (text, ms) in [
+            ("1970-01-01T00:00:01Z", Some(1_000)),
+            ("1970-01-02", Some(86_400_000)),
+            ("0001-01-01T00:00:00Z", Some(-2_208_988_800_000)),
+            ("5000", None),
+            ("12:00", None),
+            ("", None),
+        ] {
+            assert_eq!(moment(text).map(|time| time.0), ms, "{text}");
+        }
     }
 
     #[test]

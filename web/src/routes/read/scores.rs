@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use axum::extract::Path;
 use serde::Serialize;
 use tracemill_model::Table;
 
 use super::params::Params;
-use super::{Answer, Ask, Paged, Told, lists, only};
+use super::{Answer, Ask, Id, Paged, Told, columns, conditions, lists, only};
 use crate::query::list::NEWEST_FIRST;
 use crate::query::scores::{self, ScoreRow, ScoredTrace};
 use crate::query::{Filter, Listing};
@@ -21,8 +20,8 @@ const OPERATORS: [(&str, &str); 6] = [
     (">", ">"),
     (">=", ">="),
 ];
-const SOURCES: [(&str, ()); 3] = [("API", ()), ("EVAL", ()), ("ANNOTATION", ())];
-const TYPES: [(&str, ()); 5] = [
+pub(super) const SOURCES: [(&str, ()); 3] = [("API", ()), ("EVAL", ()), ("ANNOTATION", ())];
+pub(super) const TYPES: [(&str, ()); 5] = [
     ("NUMERIC", ()),
     ("BOOLEAN", ()),
     ("CATEGORICAL", ()),
@@ -47,6 +46,10 @@ fn filters(params: &mut Params, version: Version) -> Vec<Filter> {
     let ids = params
         .listed("scoreIds")
         .map(|values| Filter::OneOf { column: "id", values });
+    let observations = params.listed("observationId").map(|values| Filter::OneOf {
+        column: "observation_id",
+        values,
+    });
     let all = [
         params.is("name", "name"),
         params.is("source", "source"),
@@ -56,7 +59,7 @@ fn filters(params: &mut Params, version: Version) -> Vec<Filter> {
         params.is("sessionId", "session_id"),
         params.is("datasetRunId", "dataset_run_id"),
         params.is("traceId", "trace_id"),
-        params.is("observationId", "observation_id"),
+        observations,
         params.one_of("environment", "environment"),
         ids,
         number(params),
@@ -69,21 +72,12 @@ fn filters(params: &mut Params, version: Version) -> Vec<Filter> {
 /// `operator` and `value`, which come together.
 fn number(params: &mut Params) -> Option<Filter> {
     let operator = params.choice("operator", &OPERATORS);
-    let value = params
-        .text("value")
-        .map(|text| text.parse::<f64>().ok().filter(|value| value.is_finite()));
-    match (operator, value) {
-        (Some(operator), Some(Some(value))) => Some(Filter::Number {
-            column: "value",
-            operator,
-            value,
-        }),
-        (_, Some(None)) => {
-            params.fault("value: must be a number");
-            None
-        }
-        _ => None,
-    }
+    let (operator, value) = operator.zip(params.float("value"))?;
+    Some(Filter::Number {
+        column: "value",
+        operator,
+        value,
+    })
 }
 
 /// A page of scores of traces.
@@ -99,12 +93,14 @@ pub(crate) async fn list_v2(ask: Ask) -> Answer<impl Serialize> {
 async fn listed(mut ask: Ask, version: Version) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let page = ask.params.page();
-    let with_trace = ask.wants("trace", true);
+    let with_trace = ask.wants("trace", &["score", "trace"], true);
+    let params = &mut ask.params;
+    let conditions = conditions::read(params, columns::SCORES, Table::Scores, "fromTimestamp");
     let listing = Listing {
         table: Table::Scores,
         project: project.to_owned(),
-        span: ask.params.span("fromTimestamp", "toTimestamp"),
-        filters: filters(&mut ask.params, version),
+        span: conditions.within(params.span("fromTimestamp", "toTimestamp")),
+        filters: [filters(params, version), conditions.filters].concat(),
         order: NEWEST_FIRST,
     };
     let reader = &ask.reader()?;
@@ -126,7 +122,7 @@ async fn listed(mut ask: Ask, version: Version) -> Answer<impl Serialize> {
 }
 
 /// One score.
-pub(crate) async fn get(ask: Ask, Path(id): Path<String>) -> Answer<impl Serialize> {
+pub(crate) async fn get(ask: Ask, Id(id): Id) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let row = only(ask.reader()?.rows(scores::one(project, &id)).await?, "Score")?;
     Ok(Told(shape::score(project, row)))

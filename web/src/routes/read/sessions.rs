@@ -1,9 +1,8 @@
 //! `GET /sessions` and `GET /sessions/{id}`.
 
-use axum::extract::Path;
 use serde::Serialize;
 
-use super::{Answer, Ask, Paged, Told, lists};
+use super::{Answer, Ask, Id, Paged, Told, lists};
 use crate::query::Place;
 use crate::query::sessions::{self, SessionRow};
 use crate::query::traces::{self, TraceRow};
@@ -45,9 +44,9 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
 }
 
 /// One session with its traces, the newest first.
-pub(crate) async fn get(ask: Ask, Path(id): Path<String>) -> Answer<impl Serialize> {
+pub(crate) async fn get(mut ask: Ask, Id(id): Id) -> Answer<impl Serialize> {
     let (project, id) = (&*ask.project(), &*id);
-    let with_io = ask.wants("io", false);
+    let with_io = ask.wants("io", &["core", "io"], false);
     let reader = ask.reader()?;
     let places: Vec<Place> = reader.rows(sessions::places(&sessions::traces(project, id))).await?;
     let rows: Vec<TraceRow> = match places.is_empty() {

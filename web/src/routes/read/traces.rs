@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use axum::extract::Path;
 use serde::Serialize;
 use tracemill_model::{Millis, Table};
 
 use super::params::Params;
-use super::{Answer, Ask, Paged, Told, lists, only};
+use super::{Answer, Ask, Id, Paged, Told, columns, conditions, lists, only};
 use crate::query::list::{NEWEST_FIRST, Order};
 use crate::query::traces::{self, TraceRow, TraceScores, TraceSums};
 use crate::query::{Filter, Listing, observations, scores};
@@ -16,7 +15,7 @@ use crate::reply::Refusal;
 use crate::shape;
 
 /// By what traces can be sorted.
-const ORDERS: [(&str, Option<&str>); 8] = [
+const ORDERS: [(&str, Option<&str>); 9] = [
     ("timestamp", None),
     ("id", Some("id")),
     ("name", Some("name")),
@@ -25,6 +24,7 @@ const ORDERS: [(&str, Option<&str>); 8] = [
     ("version", Some("version")),
     ("sessionId", Some("session_id")),
     ("public", Some("public")),
+    ("bookmarked", Some("bookmarked")),
 ];
 
 /// Which parts of a trace are asked for.
@@ -41,7 +41,7 @@ impl Fields {
 
     /// Without `fields`, everything but payloads (`io`), which are read only where they are asked for.
     fn read(params: &mut Params, with_io: bool) -> Self {
-        let Some(names) = params.listed("fields") else {
+        let Some(names) = params.fields(&Self::NAMES) else {
             return Self {
                 io: with_io,
                 scores: true,
@@ -49,9 +49,6 @@ impl Fields {
                 metrics: true,
             };
         };
-        if let Some(name) = names.iter().find(|name| !Self::NAMES.contains(&name.as_str())) {
-            params.fault(format!("fields: {name:?} is none of {}", Self::NAMES.join(", ")));
-        }
         let has = |name: &str| names.iter().any(|own| own == name);
         Self {
             io: has("io"),
@@ -106,11 +103,12 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
     let params = &mut ask.params;
     let page = params.page();
     let fields = Fields::read(params, false);
+    let conditions = conditions::read(params, columns::TRACES, Table::Traces, "fromTimestamp");
     let listing = Listing {
         table: Table::Traces,
         project: project.to_owned(),
-        span: params.span("fromTimestamp", "toTimestamp"),
-        filters: filters(params),
+        span: conditions.within(params.span("fromTimestamp", "toTimestamp")),
+        filters: [filters(params), conditions.filters].concat(),
         order: order(params),
     };
     let reader = &ask.reader()?;
@@ -168,7 +166,7 @@ impl More {
 }
 
 /// One trace with its observations and scores.
-pub(crate) async fn get(mut ask: Ask, Path(id): Path<String>) -> Answer<impl Serialize> {
+pub(crate) async fn get(mut ask: Ask, Id(id): Id) -> Answer<impl Serialize> {
     let (project, id) = (&*ask.project(), &*id);
     let fields = Fields::read(&mut ask.params, true);
     let reader = ask.reader()?;
