@@ -231,3 +231,27 @@ impl Drop for Ended<'_> {
 #[derive(Debug, thiserror::Error)]
 #[error("a worker panicked; see the lines above")]
 pub(crate) struct WorkerPanicked;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_panics_stops_its_peers_and_fails_its_graph() {
+        let runtime = Runtime::start(2).expect("threads");
+        let shared = Arc::clone(&runtime.shared);
+        let worker = std::thread::spawn::<_, ()>(move || {
+            let _ended = Ended(&shared);
+            panic!("on purpose")
+        });
+        assert!(worker.join().is_err());
+        let ended = runtime.finish().await;
+        assert!(
+            matches!(&ended, Err(PipelineError::Graph { operator, .. }) if operator == "worker"),
+            "{ended:?}"
+        );
+        let mut left = runtime.shared.ended.subscribe();
+        left.wait_for(|left| *left == 3).await.expect("the sender lives");
+        runtime.stop().await;
+    }
+}

@@ -9,11 +9,11 @@
 //!
 //! *Invariants.* A workload that starts again does so on a fresh runtime: no task of the failed attempt is left. Pauses grow
 //! to a minute. What a person must mend (a fault of the configuration, a refused password) ends the process when it shows at
-//! the first start, since nobody would see it later.
+//! the first start, before the workload has begun its work: nobody would see it later, and nothing is lost yet.
 //!
 //! *On error.* The first error that a workload ended with is the process's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -80,17 +80,29 @@ pub enum State {
 
 /// What all workloads do, to be looked at from any of them. Cheap to clone; clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct States(Arc<Mutex<BTreeMap<&'static str, State>>>);
+pub struct States {
+    states: Arc<Mutex<BTreeMap<&'static str, State>>>,
+    begun: Arc<Mutex<BTreeSet<&'static str>>>,
+}
 
 impl States {
     /// Each workload by its name.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<&'static str, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A workload found all that it needs, and works: what fails from now on is no fault of the start.
+    pub fn begun(&self, name: &'static str) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
+
+    fn has_begun(&self, name: &'static str) -> bool {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     fn set(&self, name: &'static str, state: State) {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(name, state);
     }
 }
@@ -115,7 +127,7 @@ struct Circumstances {
     alone: bool,
     /// Attempts that failed before it, since one went well.
     failed_before: u32,
-    /// No attempt went well yet.
+    /// No attempt began to work yet.
     is_first: bool,
     took: Duration,
 }
@@ -255,7 +267,7 @@ impl Life {
                 stopping: self.workload.ends || *self.stop.borrow(),
                 alone: self.alone,
                 failed_before,
-                is_first: is_first && failed_before == 0,
+                is_first: is_first && failed_before == 0 && !self.states.has_begun(self.workload.name),
                 took,
             };
             let next = next(error.as_ref(), about);
@@ -418,6 +430,30 @@ mod tests {
         assert!(ended.is_ok(), "{ended:?}");
         assert_eq!(attempts.load(Ordering::Relaxed), 2);
         assert_eq!(*log.lock().unwrap_or_else(PoisonError::into_inner), ["face", "graph"]);
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_a_workload_that_had_begun_is_its_own() {
+        let states = States::default();
+        let attempts = watch::Sender::new(0);
+        let (count, begun) = (attempts.clone(), states.clone());
+        let refused = Workload {
+            name: "refused",
+            is_face: false,
+            ends: false,
+            begin: Box::new(move |_| {
+                begun.begun("refused");
+                count.send_modify(|count| *count += 1);
+                Box::pin(async { Err(usage()) })
+            }),
+        };
+        let mut second = attempts.subscribe();
+        let stop = async {
+            let _ = second.wait_for(|count| *count >= 2).await;
+        };
+        let workloads = vec![steady("graph", false, &Arc::default()), refused];
+        let ended = run_all(workloads, &states, &Clock::system(), false, stop).await;
+        assert!(matches!(ended, Err(PipelineError::Usage { .. })), "{ended:?}");
     }
 
     #[tokio::test]

@@ -2,14 +2,15 @@
 //!
 //! It forwards bytes both ways, one thread a direction, and reads along: each request, which goes on when it is whole, to know
 //! what is asked, and the answers, to cut the ones that a test chose. A cut closes the connection both ways, as a network that
-//! fails does. Inserts are counted, so that a fault can be timed by them.
+//! fails does. Inserts are counted, so that a fault can be timed by them. Queries of a feature can be held, so that they are under
+//! way for as long as a test wants.
 //!
 //! *On error.* A connection that fails on either side is closed on both.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -80,6 +81,35 @@ struct Shared {
     cuts: AtomicU64,
     requests: AtomicU64,
     inserts: Inserts,
+    hold: Hold,
+}
+
+/// Requests that wait before they go on to the server.
+#[derive(Debug, Default)]
+struct Hold {
+    /// The `feature` of their `log_comment`; `None`: nothing waits.
+    feature: Mutex<Option<String>>,
+    changed: Condvar,
+    held: AtomicU64,
+}
+
+impl Hold {
+    /// Waits for as long as requests of that feature are held.
+    fn pass(&self, feature: &str) {
+        let held = self.feature.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_deref() == Some(feature) {
+            self.held.fetch_add(1, Ordering::Relaxed);
+            let passed = self.changed.wait_while(held, |held| held.as_deref() == Some(feature));
+            drop(passed);
+            self.held.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn set(&self, feature: Option<&str>) {
+        let mut held = self.feature.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = feature.map(str::to_owned);
+        self.changed.notify_all();
+    }
 }
 
 impl Proxy {
@@ -111,6 +141,7 @@ impl Proxy {
             cuts: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             inserts: Inserts::default(),
+            hold: Hold::default(),
         });
         let forwarding = Arc::clone(&shared);
         thread::spawn(move || {
@@ -171,8 +202,20 @@ impl Proxy {
         self.shared.inserts.swallowed.load(Ordering::Relaxed)
     }
 
-    /// Cuts and swallows nothing from now on.
+    /// Queries whose `log_comment` says that feature wait from now on, until [`Self::mend`].
+    pub fn hold(&self, feature: &str) {
+        self.shared.hold.set(Some(feature));
+    }
+
+    /// Queries that wait.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.shared.hold.held.load(Ordering::Relaxed)
+    }
+
+    /// Cuts, swallows and holds nothing from now on.
     pub fn mend(&self) {
+        self.shared.hold.set(None);
         self.swallow(Swallow::default());
         self.shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -242,11 +285,15 @@ fn forward(client: TcpStream, shared: &Arc<Shared>) {
 fn requests(mut from: TcpStream, mut to: TcpStream, shared: &Shared, leash: &Leash) {
     while let Some(request) = request(&mut from) {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        let scan = scan(&String::from_utf8_lossy(&request), shared);
+        let text = String::from_utf8_lossy(&request);
+        let scan = scan(&text, shared);
+        let comment = comment(&text);
+        let feature = comment["feature"].as_str().unwrap_or_default().to_owned();
         if scan.is_insert {
             shared.inserts.begin();
         }
         *leash.0.lock().unwrap_or_else(PoisonError::into_inner) = scan;
+        shared.hold.pass(&feature);
         if to.write_all(&request).is_err() {
             break;
         }
@@ -387,12 +434,17 @@ fn is_insert(leash: &Leash) -> bool {
     std::mem::take(&mut scan.is_insert)
 }
 
+/// What the request says that it is for.
+fn comment(request: &str) -> Value {
+    let text = in_url(request, "log_comment");
+    text.and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
 /// Where the answer to this request is cut.
 fn scan(request: &str, shared: &Shared) -> Scan {
     let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner);
-    let comment: Value = in_url(request, "log_comment")
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
+    let comment = comment(request);
     let mut scan = Scan {
         is_insert: in_url(request, "query").is_some_and(|query| query.starts_with("INSERT")),
         ..Scan::default()

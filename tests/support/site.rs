@@ -31,6 +31,7 @@ pub struct Site {
     status_port: u16,
     clickhouse: String,
     timeout: &'static str,
+    unhealthy_after: &'static str,
     store: String,
     more: String,
 }
@@ -50,6 +51,7 @@ impl Site {
             status_port: free_port(),
             clickhouse: engine.url(),
             timeout: "60 s",
+            unhealthy_after: "5 min",
             store: format!("[store.raw]\nurl = '{}'", scratch.join("raw").display()),
             more: String::new(),
             engine,
@@ -71,6 +73,13 @@ impl Site {
     #[must_use]
     pub const fn timeout(mut self, timeout: &'static str) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same with that patience before it is not healthy.
+    #[must_use]
+    pub const fn unhealthy_after(mut self, time: &'static str) -> Self {
+        self.unhealthy_after = time;
         self
     }
 
@@ -129,6 +138,7 @@ impl Site {
             status_port,
             clickhouse,
             timeout,
+            unhealthy_after,
             store,
             more,
             ..
@@ -141,6 +151,7 @@ impl Site {
             [status]
             dir = "{folder}/status"
             listen = "127.0.0.1:{status_port}"
+            unhealthy_after = "{unhealthy_after}"
             {store}
             [intake]
             listen = "127.0.0.1:{port}"

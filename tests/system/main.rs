@@ -9,6 +9,7 @@ mod demo;
 mod faults;
 mod fence;
 mod formats;
+mod governor;
 mod ingest_bad;
 mod ingest_clients;
 mod ingest_concurrent;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tracemill_tests::engine::free_port;
-use tracemill_tests::{Clients, Running, Site, http, wait_until};
+use tracemill_tests::{Clients, Running, Site, StoreServer, http, wait_until};
 
 /// How long what is waited for may take to happen.
 const SOON: Duration = Duration::from_secs(60);
@@ -160,4 +160,132 @@ fn a_role_opens_only_what_it_needs() {
     assert!(ask("GET", "/api/public/health").is_err(), "it does not listen");
     assert!(!queue.exists(), "it opens no queue");
     let _ = Site::stop(export);
+}
+
+/// Gives a user of the engine another password; it reads its file when it starts.
+fn change_password(site: &mut Site, from: &str, to: &str) {
+    let file = site.scratch.join("clickhouse/run.json");
+    site.engine.stop();
+    let text = std::fs::read_to_string(&file).expect("the engine's note");
+    assert!(text.contains(from), "the password is there");
+    std::fs::write(&file, text.replace(from, to)).expect("written");
+    site.engine.restart();
+}
+
+/// Clients send for a while, and all of it is stored.
+fn goes_on(site: &Site, running: &mut Running, journal: &std::path::Path, seed: &str) {
+    let before = std::fs::metadata(journal).map_or(0, |file| file.len());
+    let clients = Clients::start(&site.url(), journal, &["--rate", "250", "--seed", seed]);
+    wait_until("some are stored", SOON, || clients.heard() > before + (64 << 10));
+    assert_eq!(clients.stop().retries, 0, "no client notices");
+    let _ = site.drained(running, SOON);
+}
+
+/// The states of workloads by the metrics.
+fn is_up(site: &Site, workload: &str) -> bool {
+    let (_, metrics) = site.tells("/metrics");
+    let name = format!("tracemill_workload_up{{workload=\"{workload}\"}} ");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    value.expect("the workload is told") == "1"
+}
+
+#[test]
+fn a_password_that_changes_later_stops_the_export_alone_and_health_says_so() {
+    let site = Site::new().unhealthy_after("3 s");
+    let text = std::fs::read_to_string(site.scratch.join("clickhouse/run.json")).expect("the engine's note");
+    let run: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let password = run["passwords"]["export_user"].as_str().expect("a password").to_owned();
+    let url = site
+        .engine
+        .url()
+        .replace("http://", &format!("http://export_user:{password}@"));
+    let export = export(&site, &url);
+    let mut site = site.with(&export);
+    let mut running = site.run();
+    let journal = site.scratch.join("journal.jsonl");
+    running.until("it exports", SOON, |running| {
+        (!site.exports(running).is_null()).then_some(())
+    });
+    assert!(is_up(&site, "export"));
+    assert_eq!(site.tells("/healthz"), (200, "ok\n".to_owned()));
+
+    change_password(&mut site, &password, "another-password");
+    running.until("the export is down", SOON * 2, |running| {
+        (!running.records("workload_failed").is_empty()).then_some(())
+    });
+    goes_on(&site, &mut running, &journal, "changed");
+    assert!(is_up(&site, "ingestion"));
+    wait_until("health says so", SOON, || {
+        let (status, text) = site.tells("/healthz");
+        assert!(!text.contains(&password), "a secret is told");
+        status == 503 && text.starts_with("export since ") && !text.contains("ingestion")
+    });
+    assert!(
+        site.exports(&running)["ended"]["error"].is_string(),
+        "the status says so"
+    );
+
+    change_password(&mut site, "another-password", &password);
+    running.until("it is up again", SOON * 2, |_| {
+        (is_up(&site, "export") && site.tells("/healthz").0 == 200).then_some(())
+    });
+    let _ = site.right(running, &journal, SOON);
+}
+
+#[test]
+fn a_store_that_is_away_stops_the_export_alone_and_each_has_its_own_memory() {
+    let site = Site::new();
+    let mut server = StoreServer::start("s3", &site.scratch.join("store"), &[]);
+    let lake = format!(
+        "[store.lake]\nurl = 's3://lake/p/'\n[store.lake.options]\nendpoint = '{}'\nregion = 'us-east-1'\n\
+         access_key_id = 'let-me-in'\nsecret_access_key = 'secret'\n",
+        server.endpoint()
+    );
+    let export = export(&site, &site.engine.url());
+    let own = format!(
+        "[store.lake]\n        url = \"{}\"\n",
+        site.scratch.join("lake").display()
+    );
+    assert!(export.contains(&own), "the store of the export is replaced");
+    let site = site.with(&export.replace(&own, &lake));
+    let journal = site.scratch.join("journal.jsonl");
+    let mut running = site.start_as(&["--role", "ingestion"]);
+    running.until("it takes requests", SOON, |_| {
+        let ready = http::request(site.port(), "GET", "/api/public/ready", "", b"").ok()?;
+        (ready.0 == 200).then_some(())
+    });
+    goes_on(&site, &mut running, &journal, "first");
+    let _ = Site::stop(running);
+
+    server.stop();
+    let mut running = site.run();
+    goes_on(&site, &mut running, &journal, "away");
+    running.until("the export is down, or waits", SOON * 3, |running| {
+        let waits = ["workload_failed", "blob_export_waiting", "commit_waits_for_store"];
+        waits
+            .iter()
+            .any(|message| !running.records(message).is_empty())
+            .then_some(())
+    });
+    assert!(is_up(&site, "ingestion"));
+    server.restart();
+    running.until("it exports", SOON * 4, |running| {
+        let exports = site.exports(running)["exports"].clone();
+        let committed = exports
+            .as_array()?
+            .iter()
+            .filter_map(|export| export["windowsCommitted"].as_u64());
+        (committed.sum::<u64>() > 0).then_some(())
+    });
+    let (_, metrics) = site.tells("/metrics");
+    for workload in ["ingestion", "export"] {
+        let name = format!("tracemill_memory_limit_bytes{{workload=\"{workload}\"}} ");
+        let limit = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        assert_eq!(limit, Some("167772160"), "{workload} has all of the budget for itself");
+    }
+    running.signal("TERM");
+    let output = running.wait(SOON * 10);
+    assert_eq!(output.code, Some(0), "{}", output.tail());
+    let report = site.compare(&journal);
+    assert!(report["right"] == true, "ClickHouse is not the oracle: {report:#}");
 }

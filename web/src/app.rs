@@ -24,7 +24,7 @@ use crate::intake::{Intake, IntakeError};
 use crate::keys::Keys;
 use crate::limit::{Bucket, InFlight};
 use crate::metrics::{Gauge, Metrics, Route};
-use crate::reader::Reader;
+use crate::reader::{ReadFigures, Reader};
 use crate::reply::Refusal;
 use crate::routes::openapi;
 use crate::routes::table::{BASE, Table};
@@ -117,6 +117,12 @@ impl App {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What became of interactive queries; `None`: nothing is read here.
+    #[must_use]
+    pub fn reads(&self) -> Option<ReadFigures> {
+        self.0.reader.as_ref().map(Reader::figures)
     }
 
     /// Requests in progress by project id.

@@ -41,5 +41,5 @@ pub use hashes::fast_hash;
 pub use intake::{Deletion, Intake, IntakeError, Raw, Readiness};
 pub use keys::{KeyConfig, Keys, Organisation, SecretForm};
 pub use metrics::Metrics;
-pub use reader::{ReadConfig, Reader};
+pub use reader::{ReadConfig, ReadFigures, Reader};
 pub use server::serve;

@@ -26,6 +26,31 @@ impl Settings {
         leaves: u64::MAX,
         bytes_per_second: None,
     };
+
+    /// The same, within a ceiling.
+    #[must_use]
+    pub fn within(self, ceiling: Self) -> Self {
+        let rates = [self.bytes_per_second, ceiling.bytes_per_second];
+        Self {
+            leaves: self.leaves.min(ceiling.leaves),
+            bytes_per_second: rates.into_iter().flatten().min(),
+        }
+    }
+}
+
+/// What passed a gate, and what waits there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// Leaves that are read now.
+    pub leaves: u64,
+    /// The most that were read at once.
+    pub most_leaves: u64,
+    /// Bytes that were let through.
+    pub bytes: u64,
+    /// Readers that wait now.
+    pub waiting: u64,
+    /// How long readers waited, added up.
+    pub waited: Duration,
 }
 
 /// The longest pause before the settings are looked at again.
@@ -41,8 +66,10 @@ struct Inner {
     leaves: watch::Sender<u64>,
     /// When what was taken so far is paid for.
     paid: Mutex<Option<Instant>>,
+    most_leaves: AtomicU64,
     bytes: AtomicU64,
     waiting: AtomicU64,
+    waited_us: AtomicU64,
 }
 
 /// A leaf that is read, until this is dropped.
@@ -61,8 +88,10 @@ impl Default for Gate {
             settings: watch::Sender::new(Settings::OPEN),
             leaves: watch::Sender::new(0),
             paid: Mutex::default(),
+            most_leaves: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            waited_us: AtomicU64::new(0),
         }))
     }
 }
@@ -91,10 +120,17 @@ impl Gate {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// Readers that wait here now.
+    /// What passed, and what waits.
     #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.0.waiting.load(Ordering::Relaxed)
+    pub fn passage(&self) -> Passage {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Passage {
+            leaves: *self.0.leaves.borrow(),
+            most_leaves: get(&self.0.most_leaves),
+            bytes: get(&self.0.bytes),
+            waiting: get(&self.0.waiting),
+            waited: Duration::from_micros(get(&self.0.waited_us)),
+        }
     }
 
     /// Whether a leaf would have to wait.
@@ -106,13 +142,14 @@ impl Gate {
     /// Waits until another leaf may begin.
     pub async fn leaf(&self) -> Passed {
         let (mut settings, mut leaves) = (self.0.settings.subscribe(), self.0.leaves.subscribe());
-        let _waiting = Waiting::enter(&self.0.waiting);
+        let _waiting = Waiting::enter(&self.0);
         loop {
             let limit = settings.borrow_and_update().leaves;
             leaves.borrow_and_update();
             let entered = self.0.leaves.send_if_modified(|now| {
                 let is_free = *now < limit;
                 *now += u64::from(is_free);
+                self.0.most_leaves.fetch_max(*now, Ordering::Relaxed);
                 is_free
             });
             if entered {
@@ -126,20 +163,23 @@ impl Gate {
         }
     }
 
+    /// Counts bytes of a reader that is not to wait: others wait the longer for them. When they were paid for, and the rate.
+    pub fn charge(&self, bytes: u64) -> Option<(Instant, u64)> {
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let rate = self.settings().bytes_per_second?;
+        let mut paid = self.0.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let from = paid.map_or(now, |paid| paid.max(now));
+        *paid = Some(from + Duration::from_secs_f64(bytes as f64 / rate as f64));
+        Some((from, rate))
+    }
+
     /// Waits until that many bytes may have been read: those of the past are paid for before more are taken.
     pub async fn take(&self, bytes: u64) {
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let Some(rate) = self.settings().bytes_per_second else {
+        let Some((mut due, rate)) = self.charge(bytes) else {
             return;
         };
-        let mut due = {
-            let mut paid = self.0.paid.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let from = paid.map_or(now, |paid| paid.max(now));
-            *paid = Some(from + Duration::from_secs_f64(bytes as f64 / rate as f64));
-            from
-        };
-        let _waiting = Waiting::enter(&self.0.waiting);
+        let _waiting = Waiting::enter(&self.0);
         loop {
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -162,19 +202,21 @@ impl Gate {
     }
 }
 
-/// Counts a waiting reader for as long as it lives.
-struct Waiting<'a>(&'a AtomicU64);
+/// Counts a waiting reader for as long as it lives, and how long that was.
+struct Waiting<'a>(&'a Inner, Instant);
 
 impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicU64) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
+    fn enter(inner: &'a Inner) -> Self {
+        inner.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(inner, Instant::now())
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        let us = u64::try_from(self.1.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.waited_us.fetch_add(us, Ordering::Relaxed);
     }
 }
 
@@ -231,5 +273,41 @@ mod tests {
         let took = began.elapsed().as_secs_f64();
         assert!((9.9..10.2).contains(&took), "{took}");
         assert_eq!(gate.bytes(), 1_101 << 20);
+        assert!((9.9..10.2).contains(&gate.passage().waited.as_secs_f64()));
+        // Who is not to wait is paid for by who waits.
+        let began = Instant::now();
+        assert!(gate.charge(100 << 20).is_some());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        gate.take(1).await;
+        let took = began.elapsed().as_secs_f64();
+        assert!((9.9..10.2).contains(&took), "{took}");
+    }
+
+    #[tokio::test]
+    async fn the_most_leaves_at_once_are_remembered() {
+        let gate = Gate::default();
+        let both = (gate.leaf().await, gate.leaf().await);
+        drop(both);
+        let one = gate.leaf().await;
+        let passage = gate.passage();
+        assert_eq!((passage.leaves, passage.most_leaves, passage.waiting), (1, 2, 0));
+        drop(one);
+    }
+
+    #[test]
+    fn a_ceiling_is_above_what_is_set() {
+        let settings = |leaves, bytes_per_second| Settings {
+            leaves,
+            bytes_per_second,
+        };
+        for (set, ceiling, expected) in [
+            (Settings::OPEN, Settings::OPEN, Settings::OPEN),
+            (Settings::OPEN, settings(2, Some(10)), settings(2, Some(10))),
+            (settings(1, Some(20)), settings(2, Some(10)), settings(1, Some(10))),
+            (settings(3, Some(5)), settings(2, None), settings(2, Some(5))),
+            (settings(3, None), settings(u64::MAX, Some(10)), settings(3, Some(10))),
+        ] {
+            assert_eq!(set.within(ceiling), expected, "{set:?} {ceiling:?}");
+        }
     }
 }

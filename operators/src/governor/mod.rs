@@ -3,6 +3,7 @@
 //! ```text
 //! interactive queries ──► Latency ─┐
 //! ClickHouse's own figures ────────┴──► Law ──► Gate ──► leaves at once, bytes a second
+//! parts of the tables that are written ──► Stretch ──► how long a batch of ingestion waits
 //! ```
 //!
 //! Static limits protect against the known; the governor against the rest. Without interactive queries nothing is held back,
@@ -11,7 +12,9 @@
 pub mod gate;
 pub mod latency;
 pub mod law;
+pub mod stretch;
 
-pub use gate::{Gate, Passed, Settings};
+pub use gate::{Gate, Passage, Passed, Settings};
 pub use latency::{Latency, Recent};
 pub use law::{Bounds, Law, Reason, Sample};
+pub use stretch::{Crowd, Stretch, Why};

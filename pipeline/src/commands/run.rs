@@ -129,7 +129,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
         Extent::Forever
     };
     let session = Arc::new(Session::of(checked).await?);
-    let (registry, clock) = (Registry::default(), Clock::system());
+    let (registry, clock) = (Registry::new(session.checked.status.unhealthy_after), Clock::system());
     let told = observe::listen(session.checked.status.listen, &registry, &clock).await?;
     let workloads = workloads(&session, &registry, extent, args.stop_within);
     let reads = face::faces(&session.checked).iter().any(|face| face.reads);
@@ -336,6 +336,7 @@ impl Drive<'_> {
     async fn work(&self, runtime: &Runtime, shared: &Shared, board: &Board) -> Result<(), PipelineError> {
         let mut known = Known::new();
         self.add_new(runtime, shared, &mut known, board).await?;
+        self.registry.states.begun("export");
         if self.extent != Extent::Forever {
             runtime.close();
         }

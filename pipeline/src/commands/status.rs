@@ -193,7 +193,7 @@ fn tell(report: &Report) {
         };
         say(&format!("\n{} {verb}; written at {}", run.status.owner, run.status.at));
         if let Some(governor) = &run.status.governor {
-            say(&governor.line(run.status.at));
+            governor.lines(run.status.at).iter().for_each(|line| say(line));
         }
         let memory = run.status.memory;
         let [limit, used, peak] = [memory.limit, memory.used, memory.peak].map(ByteSize);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracemill_model::{ByteSize, Millis, Period, ProjectId, Secret, Table};
-use tracemill_operators::governor::Bounds;
+use tracemill_operators::governor::{Bounds, Settings};
 
 mod ingestion;
 
@@ -190,6 +190,10 @@ pub struct Governor {
     pub enabled: bool,
     /// Its target and its floor.
     pub bounds: Bounds,
+    /// What the exports never pass, governed or not.
+    pub ceiling: Settings,
+    /// How many times its age a batch of ingestion may wait at most.
+    pub stretch: u32,
 }
 
 /// Where the running process leaves its state.
@@ -199,6 +203,8 @@ pub struct Status {
     pub dir: PathBuf,
     /// Where `/metrics` and `/healthz` are told; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+    /// How long there may be work without progress, or a workload be down, before `/healthz` says so.
+    pub unhealthy_after: Duration,
 }
 
 /// One graph, an export or ingestion: its nodes, each with a name that no other node of it has.

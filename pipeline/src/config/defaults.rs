@@ -11,6 +11,12 @@ use tracemill_model::ByteSize;
 pub const EMBEDDED_DIR: &str = "tracemill-data/clickhouse";
 /// Where a running process leaves its state.
 pub const STATUS_DIR: &str = "tracemill-data/status";
+/// How long there may be work without progress before a process is not healthy.
+pub const UNHEALTHY_AFTER: Duration = Duration::from_secs(300);
+/// The shortest such time.
+pub const MIN_UNHEALTHY_AFTER: Duration = Duration::from_secs(1);
+/// The longest.
+pub const MAX_UNHEALTHY_AFTER: Duration = Duration::from_secs(86_400);
 /// The database of a server.
 pub const DATABASE: &str = "default";
 /// The user of a server.
@@ -194,6 +200,16 @@ pub const INSERT_AGE: Duration = Duration::from_millis(750);
 
 /// The least part of its speed that the export has, in percent.
 pub const GOVERNOR_FLOOR: u32 = 10;
+/// The least rate that exports may be held to: slower, ClickHouse gives up on a reader that takes nothing for so long.
+pub const MIN_EXPORT_RATE: ByteSize = ByteSize::mib(1);
+/// The least rate of each leaf that is read at once.
+pub const EXPORT_RATE_PER_LEAF: ByteSize = ByteSize::kib(64);
+/// The greatest.
+pub const MAX_EXPORT_RATE: ByteSize = ByteSize(1 << 40);
+/// How many times its age a batch of ingestion waits at most while parts pile up.
+pub const INSERT_STRETCH: u32 = 8;
+/// The greatest number of times.
+pub const MAX_STRETCH: u32 = 100;
 /// The shortest time that interactive queries may be given.
 pub const MIN_TARGET: Duration = Duration::from_millis(1);
 /// The longest.

@@ -9,7 +9,7 @@ use tracemill_sinks::store::langfuse::event_store;
 use super::checked::{Limits, Role, Status, Store};
 use super::defaults;
 use super::fault::{Context, listed};
-use super::reader::{Bounds, Section};
+use super::reader::{Bounds, Section, Span};
 use super::url;
 
 /// Stores by name; one whose URL is faulty is `None`, so that references to it are no second fault.
@@ -174,11 +174,19 @@ pub(super) fn status(root: &Section<'_>) -> Status {
     let listen = section
         .as_ref()
         .and_then(|section| address(section, "listen", "127.0.0.1:9464"));
+    let patience = Bounds {
+        range: Span(defaults::MIN_UNHEALTHY_AFTER)..=Span(defaults::MAX_UNHEALTHY_AFTER),
+        why: "",
+    };
+    let unhealthy_after = section
+        .as_ref()
+        .and_then(|section| section.duration("unhealthy_after", &patience));
     if let Some(section) = &section {
         section.finish();
     }
     Status {
         listen,
+        unhealthy_after: unhealthy_after.unwrap_or(defaults::UNHEALTHY_AFTER),
         dir: dir.map_or_else(|| defaults::STATUS_DIR.into(), |dir| dir.value.into()),
     }
 }

@@ -1,8 +1,9 @@
-//! The governor of a process that exports: a look each second, a decision, a change of the gate.
+//! The governor of a process that exports: a look each second, a decision, a change of the gate. That of a process that
+//! ingests is in [`inserts`].
 //!
 //! ```text
 //! latencies of this process's own readers, else a probe ──► Law ──► Gate of the exports
-//! memory and parts of ClickHouse ──────────────────────────┘
+//! memory, queries, merges and parts of ClickHouse ─────────┘
 //! ```
 //!
 //! A process that answers queries itself knows how long they take, and whether there are any. One that only exports sends a
@@ -10,6 +11,8 @@
 //!
 //! *On error.* What ClickHouse does not tell (no grant, away) is left out of the decision; the first time is logged.
 
+pub mod inserts;
+mod parts;
 mod sample;
 mod status;
 
@@ -22,6 +25,7 @@ use tracemill_operators::governor::{Gate, Latency, Law, Reason, Settings};
 use tracemill_warehouse::Service;
 
 use crate::config;
+pub use sample::Load;
 use sample::Sampler;
 pub use status::{GovernorStatus, Told};
 
@@ -57,9 +61,10 @@ pub struct Parts {
     pub told: Told,
 }
 
-/// Governs until the task is dropped; `None` where it is switched off.
+/// Governs until the task is dropped; `None` where it is switched off. The ceiling holds in any case.
 #[must_use]
 pub fn begin(parts: Parts) -> Option<Task<()>> {
+    parts.gate.set(parts.config.ceiling);
     parts.config.enabled.then(|| spawn("governor", govern(parts)))
 }
 
@@ -86,13 +91,15 @@ async fn govern(parts: Parts) {
     loop {
         tick.tick().await;
         let read = speed.look(gate.bytes(), law.share());
-        let mut sample = sampler.look().await;
+        let (mut sample, load) = sampler.look().await;
         sample.is_exporting = read > 0;
         let before = law.share();
         let reason = law.step(sample);
-        let settings = settings(law.share(), leaves, speed.full);
+        let settings = settings(law.share(), leaves, speed.full).within(config.ceiling);
         gate.set(settings);
-        told.tell(&GovernorStatus::new(&law, settings, reason, sample), clock.now());
+        let status = GovernorStatus::new(&law, settings, reason, sample);
+        let status = status.beside(gate.passage(), config.ceiling, load);
+        told.tell(&status, clock.now());
         log(before, &law, settings, reason);
     }
 }

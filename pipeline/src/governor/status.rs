@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tracemill_model::{ByteSize, Millis};
-use tracemill_operators::governor::{Law, Reason, Sample, Settings};
+use tracemill_operators::governor::{Law, Passage, Reason, Sample, Settings};
 
-use super::since;
-use crate::pace::for_people;
+use super::{Load, since};
+use crate::pace::{for_people, grouped};
 
 /// Changes that are remembered.
 const KEPT: usize = 64;
 
 /// What holds now, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GovernorStatus {
     /// The part of full speed, in percent.
@@ -35,6 +35,34 @@ pub struct GovernorStatus {
     pub since: Option<Millis>,
     /// The last changes, the newest last: when, and to how many percent.
     pub changes: VecDeque<(Millis, f64)>,
+    /// Leaves at once that are never passed; `None`: as configured for the process.
+    #[serde(default)]
+    pub max_leaves: Option<u64>,
+    /// Bytes a second that are never passed; `None`: without a limit.
+    #[serde(default)]
+    pub max_bytes_per_second: Option<u64>,
+    /// What it let through.
+    #[serde(default)]
+    pub passed: Passed,
+    /// How loaded ClickHouse is.
+    #[serde(default)]
+    pub load: Load,
+}
+
+/// What the governor let through, and what waits for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Passed {
+    /// Leaves that are read now.
+    pub leaves: u64,
+    /// The most that were read at once.
+    pub most_leaves: u64,
+    /// Bytes of answers.
+    pub bytes: u64,
+    /// Readers that wait now.
+    pub waiting: u64,
+    /// How long readers waited, added up, in ms.
+    pub waited_ms: u64,
 }
 
 impl GovernorStatus {
@@ -48,12 +76,48 @@ impl GovernorStatus {
             target_ms: law.target().map(ms),
             p95_ms: ms(sample.p95),
             queries: sample.queries,
-            since: None,
-            changes: VecDeque::new(),
+            ..Self::default()
         }
     }
 
-    /// A line for people.
+    /// With what else was seen.
+    pub(super) fn beside(self, passage: Passage, ceiling: Settings, load: Load) -> Self {
+        Self {
+            max_leaves: (ceiling.leaves != u64::MAX).then_some(ceiling.leaves),
+            max_bytes_per_second: ceiling.bytes_per_second,
+            passed: Passed {
+                leaves: passage.leaves,
+                most_leaves: passage.most_leaves,
+                bytes: passage.bytes,
+                waiting: passage.waiting,
+                waited_ms: u64::try_from(passage.waited.as_millis()).unwrap_or(u64::MAX),
+            },
+            load,
+            ..self
+        }
+    }
+
+    /// Lines for people.
+    #[must_use]
+    pub fn lines(&self, now: Millis) -> Vec<String> {
+        let Passed {
+            leaves,
+            most_leaves,
+            bytes,
+            waiting,
+            waited_ms,
+        } = self.passed;
+        let waited = for_people(std::time::Duration::from_millis(waited_ms));
+        let passed = format!(
+            "  {leaves} leaves read, {most_leaves} at most; {} let through; {waiting} wait, {waited} so far",
+            ByteSize(bytes)
+        );
+        let mut lines = vec![self.line(now), passed];
+        lines.extend(self.load.line().map(|load| format!("  clickhouse: {load}")));
+        lines
+    }
+
+    /// The first of them.
     #[must_use]
     pub fn line(&self, now: Millis) -> String {
         let rate = self
@@ -76,6 +140,46 @@ impl GovernorStatus {
             "governor: {:.0} % of full speed{leaves}{rate}{held} ({}); {} queries of late, p95 {:.0} ms{target}",
             self.percent, self.reason, self.queries, self.p95_ms
         )
+    }
+}
+
+impl Load {
+    /// What is known, for people; `None`: nothing is.
+    fn line(&self) -> Option<String> {
+        let of = |limit: u64, text: String| {
+            if limit > 0 {
+                format!(" of {text}")
+            } else {
+                String::new()
+            }
+        };
+        let mut parts = Vec::new();
+        if let Some(memory) = self.memory {
+            let limit = of(self.memory_limit, ByteSize(self.memory_limit).to_string());
+            parts.push(format!("{}{limit} of memory", ByteSize(memory)));
+        }
+        if let Some(queries) = self.queries {
+            let users = self.by_user.iter().map(|(user, count)| format!("{user} {count}"));
+            let users: Vec<String> = users.collect();
+            let users = if users.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", users.join(", "))
+            };
+            let limit = of(self.queries_limit, grouped(self.queries_limit));
+            parts.push(format!("{}{limit} queries{users}", grouped(queries)));
+        }
+        if let Some(merges) = self.merges {
+            parts.push(format!(
+                "{}{} merges",
+                grouped(merges),
+                of(self.merges_limit, grouped(self.merges_limit))
+            ));
+        }
+        if let Some(most) = self.parts {
+            parts.push(format!("{} parts in the fullest partition", grouped(most)));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 
@@ -122,14 +226,8 @@ mod tests {
         let told = Told::default();
         let mut status = GovernorStatus {
             percent: 100.0,
-            leaves: None,
-            bytes_per_second: None,
             reason: "idle".to_owned(),
-            target_ms: None,
-            p95_ms: 0.0,
-            queries: 0,
-            since: None,
-            changes: VecDeque::new(),
+            ..GovernorStatus::default()
         };
         told.tell(&status, Millis(1));
         told.tell(&status, Millis(2));
@@ -148,5 +246,46 @@ mod tests {
             told.tell(&status, Millis(i64::from(at)));
         }
         assert_eq!(told.now().expect("told").changes.len(), KEPT);
+    }
+
+    #[test]
+    fn people_read_what_passed_and_how_loaded_clickhouse_is() {
+        let passage = Passage {
+            leaves: 1,
+            most_leaves: 2,
+            bytes: 3 << 20,
+            waiting: 1,
+            waited: std::time::Duration::from_secs(90),
+        };
+        let load = Load {
+            memory: Some(1 << 30),
+            memory_limit: 4 << 30,
+            queries: Some(3),
+            by_user: [("export_user".to_owned(), 2)].into(),
+            merges: Some(4),
+            merges_limit: 16,
+            parts: Some(1_234),
+            ..Load::default()
+        };
+        let ceiling = Settings {
+            leaves: 2,
+            bytes_per_second: Some(1 << 20),
+        };
+        let status = GovernorStatus::default().beside(passage, ceiling, load);
+        assert_eq!(
+            (status.max_leaves, status.max_bytes_per_second),
+            (Some(2), Some(1 << 20))
+        );
+        let lines = status.lines(Millis(0));
+        assert_eq!(
+            lines[1..],
+            [
+                "  1 leaves read, 2 at most; 3 MiB let through; 1 wait, 1 min 30 s so far",
+                "  clickhouse: 1 GiB of 4 GiB of memory, 3 queries (export_user 2), 4 of 16 merges, 1,234 parts in the \
+                 fullest partition",
+            ]
+        );
+        let blind = GovernorStatus::default().beside(passage, Settings::OPEN, Load::default());
+        assert_eq!((blind.lines(Millis(0)).len(), blind.max_leaves), (2, None));
     }
 }

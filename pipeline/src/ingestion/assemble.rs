@@ -71,6 +71,10 @@ pub struct Assembled {
     pub asked: Arc<AnswerFigures>,
     /// Writes rows.
     pub writer: Arc<Writer>,
+    /// How many times its age a batch waits; 1 unless somebody governs.
+    pub stretch: watch::Sender<u32>,
+    /// The age of a batch.
+    pub age: std::time::Duration,
 }
 
 /// Opens the stores and the queue of the graph, and builds what it needs. Call it on a tokio runtime.
@@ -116,6 +120,7 @@ pub fn assemble_with(
     let durable = watch::Sender::new(Frontier::start());
     let (draining, drain) = watch::channel(false);
     let (pressed, pressure) = watch::channel(false);
+    let (stretch, stretched) = watch::channel(1);
     let (deletions, deleted) = mpsc::unbounded_channel();
     let decoder = decoder(limits(checked), largest(checked));
     let writer = Arc::new(Writer::new(service.clone(), clock.clone(), Patience::jittered()));
@@ -158,6 +163,7 @@ pub fn assemble_with(
             age: route.rows.batch.age,
             bucket: bucket(&store).into(),
             pressed: pressure,
+            stretch: stretched.clone(),
         },
         file_log: route.rows.file_log,
         letters: LettersTask {
@@ -181,6 +187,7 @@ pub fn assemble_with(
         deletions,
         held: Arc::clone(&held),
         pressed,
+        stretch: stretched,
         figures: Arc::clone(&pulled),
     };
     Ok(Assembled {
@@ -196,6 +203,8 @@ pub fn assemble_with(
         held,
         asked,
         writer,
+        stretch,
+        age: route.rows.batch.age,
     })
 }
 

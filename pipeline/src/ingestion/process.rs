@@ -22,6 +22,7 @@ use super::intake::{RawIntake, Switch};
 use super::runtime::Ingestion;
 use super::status::Gauges;
 use crate::config::Engine;
+use crate::governor::inserts::{self, InsertParts, InsertsTold};
 use crate::preflight;
 use crate::session::Session;
 use crate::{PipelineError, face};
@@ -81,6 +82,14 @@ pub async fn run_told(
     let assembled = assemble(&session.checked, &graph.name, &route, &service, &memory, &clock)?;
     let gauges = gauges(session, &graph.name, &assembled, memory, &clock);
     tell(&gauges);
+    let _governor = inserts::begin(InsertParts {
+        config: session.checked.governor.clone(),
+        service: service.clone(),
+        stretch: assembled.stretch.clone(),
+        age: assembled.age,
+        clock: clock.clone(),
+        told: gauges.governor.clone(),
+    });
     let Assembled {
         spec,
         puller,
@@ -195,6 +204,7 @@ fn gauges(session: &Session, graph: &str, assembled: &Assembled, memory: Budget,
         asked: Arc::clone(&assembled.asked),
         writer: Arc::clone(&assembled.writer),
         letters: Arc::clone(&assembled.spec.letters.written),
+        governor: InsertsTold::default(),
         clock: clock.clone(),
     }
 }

@@ -77,6 +77,8 @@ pub struct Puller {
     pub held: Arc<Held>,
     /// Becomes true while nothing more is pulled because of what is not written yet.
     pub pressed: watch::Sender<bool>,
+    /// How many times its age an epoch that is not full waits: more while ClickHouse has too many parts.
+    pub stretch: watch::Receiver<u32>,
     /// What was done.
     pub figures: Arc<PullFigures>,
 }
@@ -175,6 +177,7 @@ impl Puller {
         let (queue, batching) = (Arc::clone(&self.queue), self.batching.clone());
         let (memory, draining) = (self.memory.clone(), self.draining.clone());
         let pressed = self.pressed.clone();
+        let age = batching.age.saturating_mul((*self.stretch.borrow()).max(1));
         let room = Room {
             jobs: batching.jobs,
             bytes: batching.bytes,
@@ -187,7 +190,7 @@ impl Puller {
                 }
                 rest.extend(queue.pull(batching.jobs.min(FIRST_JOBS), LOOK).await?);
             }
-            let due = last.map_or_else(Instant::now, |last| last + batching.age);
+            let due = last.map_or_else(Instant::now, |last| last + age);
             let mut jobs = Vec::new();
             let mut weight = Weight::default();
             loop {

@@ -18,6 +18,7 @@ use tracemill_sources::queue::{Depth, Queue, State};
 use tracemill_sources::stored::AnswerFigures;
 
 use super::pull::PullFigures;
+use crate::governor::inserts::{InsertsStatus, InsertsTold};
 use crate::pace::{for_people, grouped};
 use crate::status::{Ended, Memory};
 
@@ -71,6 +72,12 @@ pub struct IngestionStatus {
     pub letters: u64,
     /// What each insert that is under way does: table and state.
     pub inserts: Vec<(String, String)>,
+    /// Inserts that ClickHouse took.
+    #[serde(default)]
+    pub inserted: u64,
+    /// How long batches wait for company, and why.
+    #[serde(default)]
+    pub governor: Option<InsertsStatus>,
 }
 
 /// A queue, as it was last seen.
@@ -134,6 +141,8 @@ pub struct Gauges {
     pub writer: Arc<Writer>,
     /// Letters that were written.
     pub letters: Arc<AtomicU64>,
+    /// What the governor does with inserts.
+    pub governor: InsertsTold,
     /// Now.
     pub clock: Clock,
 }
@@ -182,6 +191,8 @@ impl Gauges {
                 .into_iter()
                 .map(|(table, state)| (table.name().to_owned(), state.to_string()))
                 .collect(),
+            inserted: self.writer.accepted(),
+            governor: self.governor.now(),
         }
     }
 
@@ -310,6 +321,8 @@ pub fn lines(found: &FoundIngestion) -> Vec<String> {
             grouped(status.letters)
         ),
     ];
+    let governor = status.governor.as_ref();
+    lines.extend(governor.map(|governor| format!("  {}", governor.line(status.at))));
     lines.extend(
         status
             .inserts
@@ -364,6 +377,13 @@ mod tests {
             deleted: 0,
             letters: 8,
             inserts: vec![("traces".to_owned(), "held(no access)".to_owned())],
+            inserted: 9,
+            governor: Some(InsertsStatus {
+                stretch: 4,
+                wait_ms: 3_000,
+                reason: "many_parts".to_owned(),
+                ..InsertsStatus::default()
+            }),
         }
     }
 
@@ -405,6 +425,7 @@ mod tests {
             "2 epochs open",
             "8 letters",
             "    traces: held(no access)",
+            "inserts wait 4 times their age, 3,000 ms, (many_parts)",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

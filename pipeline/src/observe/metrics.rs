@@ -143,6 +143,11 @@ fn ingestion(status: &IngestionStatus, text: &mut Exposition) {
             status.deleted,
         ),
         (
+            "tracemill_ingestion_inserts_total",
+            "Inserts that ClickHouse took.",
+            status.inserted,
+        ),
+        (
             "tracemill_ingestion_letters_total",
             "Letters that were written.",
             status.letters,
@@ -175,6 +180,9 @@ fn ingestion(status: &IngestionStatus, text: &mut Exposition) {
     ];
     for (name, help, value) in gauges {
         text.family(name, Gauge, help).sample(&[], value);
+    }
+    if let Some(governor) = &status.governor {
+        super::governed::inserts(governor, text);
     }
 }
 
@@ -236,20 +244,7 @@ fn exports(status: &RunStatus, text: &mut Exposition) {
         }
     }
     if let Some(governor) = &status.governor {
-        text.family(
-            "tracemill_governor_share",
-            Gauge,
-            "The part of its full speed that the export has.",
-        )
-        .sample(&[("reason", &governor.reason)], governor.percent / 100.0);
-        text.family(
-            "tracemill_governor_bytes_per_second",
-            Gauge,
-            "What the export may read; absent without a limit.",
-        );
-        if let Some(bytes) = governor.bytes_per_second {
-            text.sample(&[], bytes);
-        }
+        super::governed::exports(governor, text);
     }
     text.family(
         "tracemill_export_last_commit_timestamp_seconds",
@@ -289,6 +284,42 @@ fn labels(export: &ExportStatus) -> [(&'static str, &str); 3] {
 }
 
 fn interactive(snapshot: &Snapshot, text: &mut Exposition) {
+    if let Some(reads) = &snapshot.reads {
+        let gauges = [
+            (
+                "tracemill_interactive_running",
+                "Interactive queries that run.",
+                reads.running,
+            ),
+            (
+                "tracemill_interactive_at_once",
+                "How many interactive queries may run at once.",
+                reads.at_once,
+            ),
+            (
+                "tracemill_interactive_waiting",
+                "Interactive queries that wait for their turn.",
+                reads.waiting,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            text.family(name, Gauge, help).sample(&[], value);
+        }
+        text.family(
+            "tracemill_interactive_answered_total",
+            Counter,
+            "Interactive queries that were answered.",
+        )
+        .sample(&[], reads.answered);
+        text.family(
+            "tracemill_interactive_refused_total",
+            Counter,
+            "Interactive queries without an answer, by reason.",
+        );
+        for (reason, count) in &reads.refused {
+            text.sample(&[("reason", reason)], count);
+        }
+    }
     let recent = snapshot.interactive;
     text.family(
         "tracemill_interactive_queries",

@@ -12,6 +12,7 @@
 //! *On error.* An address that cannot be had ends the process at its start.
 
 pub mod exposition;
+mod governed;
 pub mod health;
 mod listen;
 pub mod metrics;

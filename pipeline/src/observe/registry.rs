@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracemill_model::Millis;
 use tracemill_operators::Clock;
 use tracemill_operators::governor::{Latency, Recent};
-use tracemill_web::App;
 use tracemill_web::metrics::Snapshot as WebSnapshot;
+use tracemill_web::{App, ReadFigures};
 
 use super::health::{Health, Ill, Seen};
 use crate::ingestion::status::{Gauges, IngestionStatus};
@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub export: Option<RunStatus>,
     /// What the HTTP faces count, since each began.
     pub faces: Vec<(&'static str, WebSnapshot)>,
+    /// What became of interactive queries, where any are answered.
+    pub reads: Option<ReadFigures>,
     /// How long interactive queries took of late.
     pub interactive: Recent,
     /// What is not well.
@@ -57,22 +59,29 @@ pub struct Snapshot {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self {
-            states: States::default(),
-            latency: Latency::new(Clock::system(), RECENT),
-            parts: Arc::default(),
-            health: Arc::default(),
-        }
+        Self::new(crate::config::defaults::UNHEALTHY_AFTER)
     }
 }
 
 impl Registry {
+    /// `patience`: how long a workload may have work without progress, or be down, before it is not well.
+    #[must_use]
+    pub fn new(patience: Duration) -> Self {
+        Self {
+            states: States::default(),
+            latency: Latency::new(Clock::system(), RECENT),
+            parts: Arc::default(),
+            health: Arc::new(Mutex::new(Health::new(patience))),
+        }
+    }
+
     fn with(&self, change: impl FnOnce(&mut Parts)) {
         change(&mut self.parts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Ingestion begins.
     pub fn ingestion(&self, gauges: &Gauges) {
+        self.states.begun("ingestion");
         self.with(|parts| parts.ingestion = Some(gauges.clone()));
     }
 
@@ -88,7 +97,7 @@ impl Registry {
 
     /// Everything, now.
     pub async fn snapshot(&self, clock: &Clock) -> Snapshot {
-        let (ingestion, export, faces) = {
+        let (ingestion, export, faces, reads) = {
             let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
             let Parts {
                 ingestion,
@@ -100,7 +109,8 @@ impl Registry {
                 .iter()
                 .map(|(name, app)| (*name, app.metrics().snapshot()))
                 .collect();
-            (ingestion.clone(), run, web)
+            let reads = faces.values().find_map(App::reads);
+            (ingestion.clone(), run, web, reads)
         };
         let ingestion = match &ingestion {
             Some(gauges) => Some(gauges.status(None).await),
@@ -113,6 +123,7 @@ impl Registry {
             ingestion,
             export,
             faces,
+            reads,
             interactive: self.latency.recent(),
             ill: health.ill().to_vec(),
         }

@@ -281,3 +281,25 @@ fn an_export_needs_no_service_for_inserts_though_the_file_ingests_too() {
     let clickhouse = format!("role = \"export\"\n{RAW}\n[clickhouse]\nexport = {{ url = \"http://h:8123\" }}");
     assert_eq!(load(&text(&clickhouse, "backend = \"local\""), &[]).role, Role::Export);
 }
+
+#[test]
+fn the_governor_has_what_the_file_says() {
+    let governor = |more: &str| {
+        let top = format!("{RAW}\n{more}");
+        load(&text(&top, "backend = \"local\""), &[]).governor
+    };
+    let default = governor("");
+    assert!(default.enabled);
+    assert_eq!(
+        (default.ceiling.leaves, default.ceiling.bytes_per_second),
+        (u64::MAX, None)
+    );
+    assert_eq!((default.stretch, default.bounds.target), (8, None));
+    let own = governor("[governor]\nmax_leaves = 2\nmax_bytes_per_second = \"4 MiB\"\nmax_stretch = 3\nfloor = 20");
+    assert_eq!((own.ceiling.leaves, own.ceiling.bytes_per_second), (2, Some(4 << 20)));
+    assert_eq!(own.stretch, 3);
+    let wrong = "[governor]\nmax_leaves = 0\nmax_bytes_per_second = \"1 KiB\"\nmax_stretch = 0";
+    let top = format!("{RAW}\n{wrong}\n[status]\nunhealthy_after = \"1 ms\"");
+    let faults = load_with(&text(&top, "backend = \"local\""), "in.toml", &[]).expect_err("faults");
+    assert_eq!(faults.len(), 4, "{}", config::render(&faults));
+}

@@ -3,7 +3,8 @@
 //! *Invariants.* A chunk is done when each of its rows is in ClickHouse or was refused by it and given on. One insert of a
 //! table is under way at a time, and between the beginnings of two lies the batch's age, unless the batch is full: so a
 //! trickle costs one insert in that time, and a lonely event waits for nothing. While the source waits for what is written,
-//! a batch waits for a quarter of its age: it would not become larger.
+//! a batch waits for a quarter of its age: it would not become larger. While ClickHouse has too many parts the age is stretched,
+//! so that inserts are fewer and larger; then a batch that waits for nothing more is written after its plain age at the latest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,6 +36,24 @@ pub struct InsertConfig {
     pub bucket: Text,
     /// True while nothing more comes before something is written.
     pub pressed: watch::Receiver<bool>,
+    /// How many times its age a batch waits.
+    pub stretch: watch::Receiver<u32>,
+}
+
+impl InsertConfig {
+    /// How long a batch that is not full waits now.
+    fn wait(&self) -> Duration {
+        wait(self.age, *self.stretch.borrow(), *self.pressed.borrow())
+    }
+}
+
+fn wait(age: Duration, stretch: u32, is_pressed: bool) -> Duration {
+    let stretch = stretch.max(1);
+    if is_pressed {
+        (age / 4).saturating_mul(stretch).min(age)
+    } else {
+        age.saturating_mul(stretch)
+    }
 }
 
 /// What an insert operator takes.
@@ -152,6 +171,7 @@ pub async fn insert<I: Insertable>(
                 finish(waiting, written, &replies);
             }
             _ = config.pressed.changed(), if is_open && config.pressed.has_changed().is_ok() => {}
+            _ = config.stretch.changed(), if is_open && config.stretch.has_changed().is_ok() => {}
             command = commands.recv(), if is_open => match command {
                 Some(Command::Item { ticket, item, .. }) => {
                     let name = item.table();
@@ -216,12 +236,7 @@ impl Table {
         if self.waiting.tickets.is_empty() || self.is_writing {
             return None;
         }
-        let age = if *config.pressed.borrow() {
-            config.age / 4
-        } else {
-            config.age
-        };
-        Some(self.began.map_or_else(Instant::now, |began| began + age))
+        Some(self.began.map_or_else(Instant::now, |began| began + config.wait()))
     }
 
     fn ready(&mut self, config: &InsertConfig, is_last: bool) -> Option<(Batch, Waiting)> {
@@ -233,5 +248,27 @@ impl Table {
         self.began = Some(now);
         self.is_writing = true;
         Some((self.builder.take(), std::mem::take(&mut self.waiting)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_batch_waits() {
+        let age = Duration::from_millis(800);
+        for (stretch, is_pressed, ms) in [
+            (0, false, 800),
+            (1, false, 800),
+            (8, false, 6_400),
+            (1, true, 200),
+            (2, true, 400),
+            // The source waits: longer than its plain age would hold it up for nothing.
+            (8, true, 800),
+        ] {
+            let expected = Duration::from_millis(ms);
+            assert_eq!(wait(age, stretch, is_pressed), expected, "{stretch} {is_pressed}");
+        }
     }
 }

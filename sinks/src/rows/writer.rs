@@ -155,6 +155,12 @@ impl Writer {
         &self.states
     }
 
+    /// Inserts that ClickHouse took.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     /// Writes a batch, however long that takes. Cancel safe: a batch that was not given back is written again.
     pub async fn write(&self, batch: &Batch) -> Written {
         let mut run = Run {

@@ -27,28 +27,36 @@ struct Inserting {
     steps: mpsc::UnboundedSender<Step>,
     durable: watch::Receiver<Frontier>,
     writer: Arc<Writer>,
+    stretch: watch::Sender<u32>,
     worker: std::thread::JoinHandle<()>,
 }
 
 impl Inserting {
+    /// Nothing is inserted because of its age, but for the first of a table.
     fn start(engine: &Engine) -> Self {
+        Self::with(engine, Duration::from_secs(3600), 1)
+    }
+
+    fn with(engine: &Engine, age: Duration, stretch: u32) -> Self {
         let context = Context::new(tokio::runtime::Handle::current());
         let writer = Arc::new(writer(&engine.service));
         let (steps, given) = mpsc::unbounded_channel();
         let (publish, durable) = watch::channel(Frontier::start());
+        let (stretch, stretched) = watch::channel(stretch);
         let config = InsertConfig {
             writer: Arc::clone(&writer),
             bytes: FULL,
-            // Nothing is inserted because of its age, but for the first of a table.
-            age: Duration::from_secs(3600),
+            age,
             bucket: "b".into(),
             pressed: watch::channel(false).1,
+            stretch: stretched,
         };
         let worker = std::thread::spawn(move || dataflow(&context, given, &config, &publish));
         Self {
             steps,
             durable,
             writer,
+            stretch,
             worker,
         }
     }
@@ -196,5 +204,31 @@ async fn an_epoch_is_durable_when_all_of_it_is() {
         (3, 2),
         "I-64: rows that come during an insert wait for the next"
     );
+    inserting.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stretched_batch_waits_until_it_is_full_or_the_stretch_ends() {
+    let engine = Engine::start().await;
+    engine.run("SYSTEM STOP MERGES").await;
+    let mut inserting = Inserting::with(&engine, Duration::from_millis(1), 3_600_000);
+    inserting.give(0, some("first", 1));
+    inserting.until(0).await;
+    inserting.give(1, some("a", 1));
+    inserting.give(2, some(&"x".repeat(FULL), 1));
+    inserting.until(2).await;
+    assert_eq!(inserts(&engine, "traces").await, 2, "a full batch waits for nothing");
+    inserting.give(3, some("b", 1));
+    inserting.give(4, vec![Row::Observation(Box::new(observation("p", "t", "o")))]);
+    while engine.count("SELECT count() FROM observations").await == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(
+        !inserting.durable.borrow().passed_window(3),
+        "its age alone is long over"
+    );
+    inserting.stretch.send_replace(1);
+    inserting.until(4).await;
+    assert_eq!(inserts(&engine, "traces").await, 3);
     inserting.end().await;
 }

@@ -11,7 +11,7 @@ use tracemill_operators::governor::Gate;
 use tracemill_warehouse::Service;
 
 use super::keys::each_key;
-use super::rows::Batches;
+use super::rows::{Batches, Pace};
 use super::statements;
 use crate::SourceError;
 
@@ -67,8 +67,13 @@ async fn day_digests(
             .iter()
             .map(|window| IndexBuilder::new(&Leaf::root(*window), 0))
             .collect();
+        let pace = Pace {
+            gate,
+            deadline: None,
+            is_last: false,
+        };
         let batches_budget = Budget::new("reconcile", BATCHES);
-        let mut batches = Batches::open(service, statements::keys(key, span, &ids), &batches_budget, None, gate)?;
+        let mut batches = Batches::open(service, statements::keys(key, span, &ids), &batches_budget, None, pace)?;
         while let Some(held) = batches.next().await? {
             each_key(&held.batch, key.table.is_sorted_by_type(), |row, is_live| {
                 if let Some(at) = window_at(windows, Millis(row.time)) {

@@ -6,10 +6,9 @@ use arrow_array::{Array, BinaryArray, RecordBatch};
 use tracemill_model::{ExportKey, Leaf};
 use tracemill_operators::Budget;
 use tracemill_operators::dedup::{IndexBuilder, KeyRow};
-use tracemill_operators::governor::Gate;
 use tracemill_warehouse::Service;
 
-use super::rows::Batches;
+use super::rows::{Batches, Pace};
 use super::statements;
 use crate::SourceError;
 
@@ -19,11 +18,11 @@ pub(super) async fn read_keys(
     key: &ExportKey,
     leaf: &Leaf,
     budget: &Budget,
-    gate: &Gate,
+    pace: Pace<'_>,
     builder: &mut IndexBuilder,
 ) -> Result<String, SourceError> {
     let statement = statements::keys(key, leaf.window, &leaf.ids);
-    let mut batches = Batches::open(service, statement, budget, None, gate)?;
+    let mut batches = Batches::open(service, statement, budget, None, pace)?;
     while let Some(held) = batches.next().await? {
         each_key(&held.batch, key.table.is_sorted_by_type(), |row, is_live| {
             builder.push(row, is_live);

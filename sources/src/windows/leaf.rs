@@ -13,9 +13,10 @@ use tracemill_operators::split::LeafStats;
 use tracemill_operators::{Budget, Permit};
 use tracemill_warehouse::{Statement, WarehouseError};
 
+use super::deadline::Deadline;
 use super::keys::read_keys;
 use super::read::ReadConfig;
-use super::rows::Batches;
+use super::rows::{Batches, Pace};
 use super::statements;
 use crate::SourceError;
 
@@ -91,22 +92,27 @@ impl LeafRun<'_> {
         let keys_began = Instant::now();
         let mut builder = IndexBuilder::new(&self.attempt.leaf, usize::try_from(versions).unwrap_or(0));
         let config = self.config;
-        let until = tokio::time::Instant::now() + config.deadline;
+        let deadline = Deadline::new(config.deadline);
+        let pace = Pace {
+            gate: &config.gate,
+            deadline: Some(&deadline),
+            is_last: false,
+        };
         let read = read_keys(
             &config.service,
             &config.key,
             &self.attempt.leaf,
             &memory,
-            &config.gate,
+            pace,
             &mut builder,
         );
-        let keys_query = match tokio::time::timeout_at(until, read).await {
-            Ok(Ok(query_id)) => query_id,
-            Ok(Err(error)) => {
+        let keys_query = match deadline.within(read).await {
+            Some(Ok(query_id)) => query_id,
+            Some(Err(error)) => {
                 let stats = self.sampled(builder.stats(false), versions).await;
                 return Err(self.stop(error, stats, None).await);
             }
-            Err(_) => {
+            None => {
                 let stats = self.sampled(builder.stats(false), versions).await;
                 return Err(self.too_late(stats, None));
             }
@@ -132,9 +138,13 @@ impl LeafRun<'_> {
         let mut query_ids = vec![keys_query];
         if job.index.expected() > 0 {
             self.stage.enter(State::ReadingRows);
-            match tokio::time::timeout_at(until, self.rows(&job, &mut timing)).await {
-                Ok(read) => query_ids.push(read?),
-                Err(_) => return Err(self.too_late(job.stats.clone(), Some(&job))),
+            let pace = Pace {
+                is_last: is_last(&job),
+                ..pace
+            };
+            match deadline.within(self.rows(&job, pace, &mut timing)).await {
+                Some(read) => query_ids.push(read?),
+                None => return Err(self.too_late(job.stats.clone(), Some(&job))),
             }
         }
         self.give(&job, LeafStep::End { query_ids, timing });
@@ -245,7 +255,7 @@ impl LeafRun<'_> {
         (memory, working_set)
     }
 
-    async fn rows(&self, job: &Arc<LeafJob>, timing: &mut Timing) -> Result<String, Stop> {
+    async fn rows(&self, job: &Arc<LeafJob>, pace: Pace<'_>, timing: &mut Timing) -> Result<String, Stop> {
         let began = Instant::now();
         let config = self.config;
         let statement = statements::rows(&config.key, &self.attempt.leaf, &config.columns);
@@ -254,7 +264,7 @@ impl LeafRun<'_> {
             statement = small_reads(statement, job.stats.versions);
         }
         let counter = &config.progress.counters().bytes_read;
-        let mut batches = match Batches::open(&config.service, statement, &job.memory, Some(counter), &config.gate) {
+        let mut batches = match Batches::open(&config.service, statement, &job.memory, Some(counter), pace) {
             Ok(batches) => batches,
             Err(error) => return Err(self.stop(error, job.stats.clone(), Some(job)).await),
         };
@@ -313,6 +323,12 @@ impl LeafRun<'_> {
             job,
         }
     }
+}
+
+/// Whether a failure of the leaf would be a row's end. A query whose answer is held back runs on towards ClickHouse's limit of
+/// time: a leaf that is split reads less, what cannot be split must not be held back.
+fn is_last(job: &LeafJob) -> bool {
+    job.attempt.leaf.path.depth() > 0 && job.stats.has_all_ids && job.stats.ids.len() <= 1
 }
 
 /// How often in a row a leaf may find the server out of reach before it is the leaf's own fault after all.

@@ -3,6 +3,7 @@
 //! [`statements`] says what is asked, `frames` cuts the answer into Arrow messages, `keys` and `rows` read the two
 //! passes, `read` is the task that runs the leaves, and [`survey`] asks how far the data reaches.
 
+mod deadline;
 pub mod digest;
 mod frames;
 mod keys;

@@ -10,6 +10,7 @@ use tracemill_operators::governor::Gate;
 use tracemill_operators::{Budget, Permit};
 use tracemill_warehouse::{ByteStream, QueryId, Service, Statement};
 
+use super::deadline::Deadline;
 use super::frames::{Frames, Wanted};
 use crate::SourceError;
 
@@ -28,6 +29,28 @@ pub(super) struct Held {
     pub(super) permit: Arc<Permit>,
 }
 
+/// What holds a stream back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace<'a> {
+    /// What the export may use now.
+    pub(super) gate: &'a Gate,
+    /// Whose time stands still meanwhile.
+    pub(super) deadline: Option<&'a Deadline>,
+    /// Its bytes are counted, and it waits for nothing: the last that can be done for a row before it is given up.
+    pub(super) is_last: bool,
+}
+
+impl Pace<'_> {
+    async fn take(&self, bytes: u64) {
+        if self.is_last {
+            let _ = self.gate.charge(bytes);
+            return;
+        }
+        let _pause = self.deadline.map(Deadline::pause);
+        self.gate.take(bytes).await;
+    }
+}
+
 /// The answer of one query.
 pub(super) struct Batches<'a> {
     stream: ByteStream,
@@ -35,20 +58,20 @@ pub(super) struct Batches<'a> {
     chunk: Bytes,
     budget: &'a Budget,
     counter: Option<&'a AtomicU64>,
-    gate: &'a Gate,
+    pace: Pace<'a>,
     permit: Option<Permit>,
     bytes: u64,
     decode: Duration,
 }
 
 impl<'a> Batches<'a> {
-    /// Sends the query. Its batches take their permits from `budget`; `counter` counts their bytes, `gate` paces them.
+    /// Sends the query. Its batches take their permits from `budget`; `counter` counts their bytes, `pace` holds them back.
     pub(super) fn open(
         service: &Service,
         statement: Statement,
         budget: &'a Budget,
         counter: Option<&'a AtomicU64>,
-        gate: &'a Gate,
+        pace: Pace<'a>,
     ) -> Result<Self, SourceError> {
         let statement = ARROW_SETTINGS
             .iter()
@@ -60,7 +83,7 @@ impl<'a> Batches<'a> {
             chunk: Bytes::new(),
             budget,
             counter,
-            gate,
+            pace,
             permit: None,
             bytes: 0,
             decode: Duration::ZERO,
@@ -95,7 +118,7 @@ impl<'a> Batches<'a> {
             if self.chunk.is_empty() {
                 match self.stream.next().await? {
                     Some(chunk) => {
-                        self.gate.take(chunk.len() as u64).await;
+                        self.pace.take(chunk.len() as u64).await;
                         self.on_chunk(chunk);
                     }
                     None => return Err(self.broken("it ended without the end-of-stream marker")),

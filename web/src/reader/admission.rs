@@ -1,7 +1,7 @@
 //! How many interactive queries run at once, and how long others wait for their turn: never a pile-up.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +16,8 @@ pub struct Admission {
     queue: usize,
     waiting: AtomicUsize,
     wait: Duration,
+    full: AtomicU64,
+    late: AtomicU64,
 }
 
 /// A query that may run, until this is dropped.
@@ -33,6 +35,8 @@ impl Admission {
             queue,
             waiting: AtomicUsize::new(0),
             wait,
+            full: AtomicU64::new(0),
+            late: AtomicU64::new(0),
         }
     }
 
@@ -46,13 +50,23 @@ impl Admission {
         }
         let waiting = Waiting(&self.waiting);
         if waiting.0.fetch_add(1, Ordering::AcqRel) >= self.queue {
+            self.full.fetch_add(1, Ordering::Relaxed);
             return Err(ReadError::Busy);
         }
         match tokio::time::timeout(self.wait, Arc::clone(&self.free).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Admitted(permit)),
             // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(ReadError::Busy),
+            Ok(Err(_)) | Err(_) => {
+                self.late.fetch_add(1, Ordering::Relaxed);
+                Err(ReadError::Busy)
+            }
         }
+    }
+
+    /// Queries that were sent away: since the queue was full, and since their turn did not come in time.
+    #[must_use]
+    pub fn refused(&self) -> (u64, u64) {
+        (self.full.load(Ordering::Relaxed), self.late.load(Ordering::Relaxed))
     }
 
     /// Queries that run, and that wait.
@@ -102,6 +116,7 @@ mod tests {
         // Nobody leaves: the wait ends.
         assert!(matches!(admission.enter().await, Err(ReadError::Busy)));
         assert_eq!(admission.load(), (2, 0));
+        assert_eq!(admission.refused(), (1, 1));
     }
 
     #[tokio::test]

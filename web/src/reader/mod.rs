@@ -12,17 +12,22 @@
 
 mod admission;
 mod error;
+mod figures;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clickhouse::{RowOwned, RowRead};
+use tokio::time::Instant;
 use tracemill_model::ByteSize;
 use tracemill_warehouse::{Comment, Service, Statement};
 
+use figures::Counts;
+
 pub use admission::Admission;
 pub use error::ReadError;
+pub use figures::ReadFigures;
 
 /// How many interactive queries, and how large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +56,8 @@ impl Default for ReadConfig {
     }
 }
 
-/// Called with the time that each interactive query took, its waiting included.
+/// Called with the time that each interactive query took, its waiting included. One that was sent away took at least as long as
+/// any may wait, and one whose reader went away as long as that reader had patience.
 pub type Observer = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Runs interactive queries. Cheap to clone; clones are one.
@@ -63,6 +69,7 @@ struct Inner {
     config: ReadConfig,
     admission: Admission,
     observer: Observer,
+    counts: Counts,
 }
 
 impl fmt::Debug for Reader {
@@ -80,7 +87,20 @@ impl Reader {
             config,
             admission: Admission::new(config.at_once, config.waiting, config.wait),
             observer,
+            counts: Counts::default(),
         }))
+    }
+
+    /// What became of queries so far, and what runs and waits.
+    #[must_use]
+    pub fn figures(&self) -> ReadFigures {
+        let Inner {
+            admission,
+            counts,
+            config,
+            ..
+        } = &*self.0;
+        counts.figures(admission, config)
     }
 
     /// Queries that run, and that wait.
@@ -95,12 +115,24 @@ impl Reader {
     /// It is not admitted, or ClickHouse refuses, fails or is away.
     pub async fn rows<T: RowOwned + RowRead>(&self, statement: Statement) -> Result<Vec<T>, ReadError> {
         let inner = &*self.0;
-        let began = Instant::now();
-        let _admitted = inner.admission.enter().await?;
+        let mut timed = Timed {
+            inner,
+            began: Instant::now(),
+            at_least: Duration::ZERO,
+            has_ended: false,
+        };
+        let admitted = inner.admission.enter().await;
+        timed.has_ended = admitted.is_err();
+        if admitted.is_err() {
+            timed.at_least = inner.config.wait;
+        }
+        let _admitted = admitted?;
         let statement = self.limited(statement);
         let rows = inner.service.rows(&statement).await;
-        (inner.observer)(began.elapsed());
-        rows.map_err(|error| ReadError::of(&error))
+        timed.has_ended = true;
+        let rows = rows.map_err(|error| ReadError::of(&error));
+        inner.counts.ended(rows.as_ref().err());
+        rows
     }
 
     fn limited(&self, statement: Statement) -> Statement {
@@ -118,6 +150,23 @@ impl Reader {
     }
 }
 
+/// Tells the observer at the end of a query, whatever end that is.
+struct Timed<'a> {
+    inner: &'a Inner,
+    began: Instant,
+    at_least: Duration,
+    has_ended: bool,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.inner.counts.abandoned();
+        }
+        (self.inner.observer)(self.began.elapsed().max(self.at_least));
+    }
+}
+
 /// What names an interactive query in the query log.
 #[must_use]
 pub(crate) fn comment(about: &'static str, kind: &'static str, project: &str) -> Comment {
@@ -127,5 +176,72 @@ pub(crate) fn comment(about: &'static str, kind: &'static str, project: &str) ->
         kind: Some(kind.into()),
         operation: None,
         project_id: Some(project.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::{Mutex, PoisonError};
+    use std::task::{Context, Waker};
+
+    use tracemill_warehouse::{ServiceConfig, ServiceKind};
+
+    use super::*;
+
+    /// A reader of a server that is not there, and what its observer is told.
+    fn reader(wait: Duration) -> (Reader, Arc<Mutex<Vec<Duration>>>) {
+        let server = ServiceConfig {
+            url: "http://127.0.0.1:1".to_owned(),
+            ..ServiceConfig::default()
+        };
+        let service = Service::new(ServiceKind::ReadOnly, &server);
+        let config = ReadConfig {
+            at_once: 1,
+            waiting: 1,
+            wait,
+            ..ReadConfig::default()
+        };
+        let told: Arc<Mutex<Vec<Duration>>> = Arc::default();
+        let tell = Arc::clone(&told);
+        let observer = move |took| tell.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+        (
+            Reader::new(service.expect("a service"), config, Arc::new(observer)),
+            told,
+        )
+    }
+
+    fn statement() -> Statement {
+        Statement::new("SELECT 1", comment("trace", "byId", "p"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waited_or_was_sent_away_counts_as_slow() {
+        let wait = Duration::from_secs(3);
+        let (reader, told) = reader(wait);
+        let turn = reader.0.admission.enter().await.expect("a turn");
+        let mut waits = pin!(reader.rows::<u8>(statement()));
+        assert!(
+            waits
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        assert_eq!(reader.rows::<u8>(statement()).await, Err(ReadError::Busy), "full");
+        assert_eq!(waits.await, Err(ReadError::Busy), "its turn did not come");
+        {
+            // Its reader goes away after a second.
+            let gone = tokio::time::timeout(Duration::from_secs(1), reader.rows::<u8>(statement()));
+            assert!(gone.await.is_err());
+        }
+        let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seconds: Vec<f64> = told.iter().map(|took| took.as_secs_f64().round()).collect();
+        assert_eq!(seconds, [3.0, 3.0, 1.0]);
+        let figures = reader.figures();
+        assert_eq!((figures.running, figures.waiting), (1, 0));
+        let refused: Vec<_> = figures.refused.into_iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(refused, [("queue_full", 1), ("no_turn", 1), ("abandoned", 1)]);
+        drop(turn);
+        assert_eq!(reader.figures().running, 0);
     }
 }
