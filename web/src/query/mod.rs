@@ -12,11 +12,16 @@
 //! found; columns `input`, `output` and `metadata` are read in the last step alone, and only where they were asked for.
 
 pub mod daily;
+pub mod dashboard;
 pub mod filter;
+pub mod gathered;
 pub mod list;
 pub mod observations;
+pub mod processes;
 pub mod scores;
+pub mod search;
 pub mod sessions;
+pub mod steps;
 pub mod traces;
 
 pub use filter::{Filter, Span};

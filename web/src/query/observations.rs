@@ -44,7 +44,7 @@ pub struct ObservationRow {
 }
 
 /// The columns of [`ObservationRow`]; those with payloads only `with_io`.
-fn select(with_io: bool) -> String {
+pub(super) fn select(with_io: bool) -> String {
     let [metadata, input, output] = list::payloads(with_io);
     format!(
         "id, trace_id, CAST(environment, 'String') AS environment, CAST(type, 'String') AS type, parent_observation_id, \
