@@ -18,7 +18,7 @@ async function send(url, key, events) {
       body: JSON.stringify({ batch }),
     });
     const answer = await response.json();
-    if (response.status !== 207 || answer.errors.length > 0) throw new Error(JSON.stringify(answer).slice(0, 500));
+    if (response.status !== 207 || answer.errors.length > 0) throw new Error(JSON.stringify(answer.errors ?? answer).slice(0, 500));
   }
 }
 
@@ -77,7 +77,7 @@ function run(n, now) {
       statusMessage: isFailed ? "connection to orders-db timed out after 100 ms" : undefined, output: isFailed ? undefined : [{ order: 118_204, total: 84.9 }],
     }) },
     { type: "generation-create", body: step("write answer", 440 + Math.floor(took / 3), Math.floor(took / 2), {
-      parentObservationId: `${id}-answer`, model, promptName: "support", completionStartTime: at(begin + 640 + Math.floor(took / 3)),
+      parentObservationId: `${id}-answer`, model, promptName: "support", promptVersion: 3, completionStartTime: at(begin + 640 + Math.floor(took / 3)),
       usageDetails: { input: 1_204, input_cached_tokens: 512, output: 183, total: 1_899 }, costDetails: { input: 0.0034, output: 0.00183, total: 0.00523 },
       input: { messages: [...chat(question).input.messages,
         { role: "assistant", content: null, tool_calls: [{ id: "call_7", type: "function", function: { name: "find_orders", arguments: `{"user": "user-${n % 6}"}` } }] },

@@ -20,6 +20,7 @@ fn site() -> Site {
         url = "{lake}"
         [graph.export.source.windows]
         type = "windows"
+        projects = ["demo", "other"]
         every = "hourly"
         lag = "0 s"
         [graph.export.operator.newest]
