@@ -2,10 +2,12 @@
 # Installs what the tests run beside our own code, once, into the cache folder:
 #   $TRACEMILL_CACHE, else $XDG_CACHE_HOME/tracemill, else ~/.cache/tracemill
 # below services/: node/ (Azurite, from npm), python/ (moto, and the readers of exported files, from PyPI), bullmq/ (BullMQ 5
-# and 6, from npm), schemathesis/ (from PyPI), clients/ (the SDKs of scripts/test-clients.sh) and redis/ (a link to
-# redis-server where there is one, else Debian's package).
-# Needs python3 with pip, node and npm. Versions are pinned by the package-lock.json of tests/servers and tests/node/bullmq,
-# and the requirements.txt of tests/servers, tests/python and tests/read/schemathesis. Does nothing when these have not changed since the last run.
+# and 6, from npm), schemathesis/ (from PyPI), clients/ (the SDKs of scripts/test-clients.sh), redis/ (a link to redis-server
+# where there is one, else Debian's package), browser/ (playwright-core, from npm) and chromium/ (a link to chromium where
+# there is one, else Debian's packages).
+# Needs python3 with pip, node and npm. Versions are pinned by the package-lock.json of tests/servers, tests/node/bullmq and
+# tests/browser, and the requirements.txt of tests/servers, tests/python and tests/read/schemathesis. Does nothing when these
+# have not changed since the last run.
 #
 #   scripts/test-services.sh          install all
 #   scripts/test-services.sh python   one of them
@@ -14,6 +16,7 @@
 #   scripts/test-services.sh bullmq
 #   scripts/test-services.sh redis
 #   scripts/test-services.sh clients
+#   scripts/test-services.sh browser
 set -eu
 
 die() {
@@ -133,6 +136,40 @@ install_redis() {
     switch redis "$folder"
 }
 
+# Chromium as the distribution has it, with a font. Without one installed, Debian's packages and those that they need are
+# unpacked into the cache: no root needed.
+install_chromium() {
+    if [ -e "$services/chromium/.complete" ]; then
+        return
+    fi
+    folder=$services/chromium-debian
+    rm -rf "$folder"
+    mkdir -p "$folder/bin" "$folder/packages/partial"
+    if found=$(command -v chromium); then
+        ln -s "$found" "$folder/bin/chromium"
+    else
+        command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || die "chromium is needed: install it"
+        echo "test-services: unpacking chromium into $folder" >&2
+        apt-get install -qq --yes --download-only --no-install-recommends -o Debug::NoLocking=1 \
+            -o "Dir::Cache::archives=$folder/packages" chromium fonts-dejavu-core fonts-liberation fontconfig-config >&2 ||
+            die "apt-get cannot download chromium; run apt-get update, or install it"
+        for package in "$folder"/packages/*.deb; do
+            dpkg-deb -x "$package" "$folder/root"
+        done
+        rm -rf "$folder/packages"
+        printf '<?xml version="1.0"?>\n<fontconfig>\n<dir>%s</dir>\n<dir>/usr/share/fonts</dir>\n<cachedir>%s</cachedir>\n%s\n</fontconfig>\n' \
+            "$folder/root/usr/share/fonts" "$folder/fonts" \
+            '<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>' >"$folder/fonts.conf"
+        libraries=$(find "$folder/root" -name '*.so*' -exec dirname {} + | sort -u | tr '\n' ':')
+        printf '#!/bin/sh\nFONTCONFIG_FILE=%s LD_LIBRARY_PATH=%s exec %s "$@"\n' "'$folder/fonts.conf'" "'$libraries'" \
+            "'$folder/root/usr/lib/chromium/chromium'" >"$folder/bin/chromium"
+        chmod +x "$folder/bin/chromium"
+    fi
+    "$folder/bin/chromium" --version >&2 || die "chromium does not start; see above"
+    touch "$folder/.complete"
+    switch chromium "$folder"
+}
+
 case "${1:-all}" in
     all)
         sh "$root/scripts/test-clients.sh" >/dev/null &
@@ -141,6 +178,8 @@ case "${1:-all}" in
         install_schemathesis
         install_npm node tests/servers
         install_npm bullmq tests/node/bullmq
+        install_npm browser tests/browser
+        install_chromium
         install_redis
         wait "$clients" || die "the clients are not installed"
         ;;
@@ -149,7 +188,11 @@ case "${1:-all}" in
     node) install_npm node tests/servers ;;
     bullmq) install_npm bullmq tests/node/bullmq ;;
     redis) install_redis ;;
+    browser)
+        install_npm browser tests/browser
+        install_chromium
+        ;;
     clients) sh "$root/scripts/test-clients.sh" >/dev/null ;;
-    *) die "unknown part $1: python, schemathesis, node, bullmq, redis or clients" ;;
+    *) die "unknown part $1: python, schemathesis, node, bullmq, redis, browser or clients" ;;
 esac
 echo "$services"

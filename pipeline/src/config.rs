@@ -33,7 +33,7 @@ mod windows;
 pub use checked::{
     Access, AccessKey, Backend, Batch, BullMq, Checked, Compression, Embedded, Engine, FileFormat, FileSink, Governor,
     Graph, IngestionRoute, Intake, KeyProof, Layout, LetterSink, Limits, Merge, OnStuck, Operator, OperatorKind,
-    Organisation, Prices, Projects, Queries, QueryLimits, Queue, Reads, Reconcile, Role, Route, RowSink, Server,
+    Organisation, Pages, Prices, Projects, Queries, QueryLimits, Queue, Reads, Reconcile, Role, Route, RowSink, Server,
     Servers, Sink, SinkKind, Source, SourceKind, Start, Status, Store, StoreKind, TableChoice, Web, Windows,
     WireCompression,
 };

@@ -10,13 +10,15 @@ use tracemill_model::{ByteSize, Secret};
 use tracemill_operators::{Budget, Clock};
 use tracemill_warehouse::ServiceKind;
 use tracemill_web::{
-    App, Config, Intake, KeyConfig, Keys, Limits, Organisation, Parts, ReadConfig, Reader, SecretForm, fast_hash,
+    App, Config, Intake, KeyConfig, Keys, Limits, Operations, Organisation, PagesConfig, Parts, ReadConfig, Reader,
+    SecretForm, fast_hash,
 };
 
 use crate::PipelineError;
 use crate::config::{self, Access, Checked, KeyProof};
 use crate::ingestion::intake::Switch;
 use crate::observe::Registry;
+use crate::overview::Overseer;
 use crate::session::Session;
 
 /// What a face serves.
@@ -76,7 +78,8 @@ pub async fn run(
         None => None,
     };
     let intake: Option<Arc<dyn Intake>> = serves.takes.then(|| Arc::new(switch) as _);
-    let app = app(checked, intake, reader, &clock)?;
+    let operations: Arc<dyn Operations> = Arc::new(Overseer::new(checked.clone(), registry.clone(), clock.clone()));
+    let app = app(checked, intake, reader, Some(operations), &clock)?;
     registry.face(serves.name(), &app);
     let stopped = async move {
         // A sender that is gone stops us as well.
@@ -96,7 +99,7 @@ pub async fn listen(
     clock: &Clock,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), PipelineError> {
-    let app = app(checked, Some(intake), None, clock)?;
+    let app = app(checked, Some(intake), None, None, clock)?;
     serve(&app, config.listen, shutdown).await
 }
 
@@ -132,6 +135,7 @@ fn app(
     checked: &Checked,
     intake: Option<Arc<dyn Intake>>,
     reader: Option<Reader>,
+    operations: Option<Arc<dyn Operations>>,
     clock: &Clock,
 ) -> Result<App, PipelineError> {
     let config = checked.intake.as_ref();
@@ -155,7 +159,22 @@ fn app(
         clock: clock.clone(),
         intake,
         reader,
+        pages: checked
+            .web
+            .as_ref()
+            .and_then(|web| web.pages.as_ref())
+            .map(pages_config),
+        operations,
     }))
+}
+
+fn pages_config(pages: &config::Pages) -> PagesConfig {
+    PagesConfig {
+        password: pages.password.clone(),
+        session_secret: pages.session_secret.clone(),
+        session: pages.session,
+        url: pages.url.clone(),
+    }
 }
 
 async fn serve(app: &App, address: SocketAddr, shutdown: impl Future<Output = ()> + Send) -> Result<(), PipelineError> {

@@ -15,6 +15,7 @@ pub mod ingestion;
 mod journal;
 pub mod load;
 pub mod observe;
+pub mod overview;
 pub mod pace;
 pub mod preflight;
 pub mod runtime;

@@ -19,6 +19,7 @@ mod ingest_letters;
 mod ingest_poison;
 mod ingest_redis;
 mod late;
+mod pages;
 mod preflight;
 mod read;
 mod roles;

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,11 +24,12 @@ use crate::intake::{Intake, IntakeError};
 use crate::keys::Keys;
 use crate::limit::{Bucket, InFlight};
 use crate::metrics::{Gauge, Metrics, Route};
+use crate::pages::{Operations, Pages, PagesConfig};
 use crate::reader::{ReadFigures, Reader};
 use crate::reply::Refusal;
 use crate::routes::openapi;
 use crate::routes::table::{BASE, Table};
-use crate::{cors, reply};
+use crate::{cors, pages, reply};
 
 /// What an intake is made of.
 pub struct Parts {
@@ -44,6 +45,10 @@ pub struct Parts {
     pub intake: Option<Arc<dyn Intake>>,
     /// What asks ClickHouse; without it, nothing can be read here.
     pub reader: Option<Reader>,
+    /// How people sign in to the pages; without it, or without a reader, there are none.
+    pub pages: Option<PagesConfig>,
+    /// What tells how the machinery does, for the pages.
+    pub operations: Option<Arc<dyn Operations>>,
 }
 
 impl fmt::Debug for Parts {
@@ -63,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) intake: Option<Arc<dyn Intake>>,
     pub(crate) reader: Option<Reader>,
+    pub(crate) pages: Option<Pages>,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: Bytes,
     pub(crate) stopping: AtomicBool,
@@ -104,6 +110,11 @@ impl App {
             openapi: openapi::of(&table(parts.intake.is_some(), parts.reader.is_some()).listed),
             stopping: AtomicBool::new(false),
             checks: Arc::new(Semaphore::new(processors)),
+            pages: parts
+                .reader
+                .as_ref()
+                .and(parts.pages)
+                .map(|pages| Pages::new(&pages, parts.operations)),
             keys: parts.keys,
             config: parts.config,
             budget: parts.budget,
@@ -137,9 +148,11 @@ impl App {
     /// The routes, as an axum router that other routes can be merged with.
     pub fn router(&self) -> Router {
         let api = table(self.0.intake.is_some(), self.0.reader.is_some());
-        Router::new()
-            .nest(BASE, api.router)
-            .method_not_allowed_fallback(not_allowed)
+        let mut all = Router::new().nest(BASE, api.router);
+        if self.0.pages.is_some() {
+            all = all.merge(pages::router());
+        }
+        all.method_not_allowed_fallback(not_allowed)
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.clone(), around))
             .with_state(self.clone())
@@ -235,7 +248,9 @@ async fn around(State(app): State<App>, path: Option<MatchedPath>, request: Requ
         .as_ref()
         .map_or(Route::Other, |path| route(path.as_str(), request.method()));
     let origin = cors::origin(request.headers());
-    let mut response = if request.method() == Method::OPTIONS && path.is_some() {
+    // Pages are for people: nobody else's page may read them.
+    let is_page = inner.pages.is_some() && !request.uri().path().starts_with("/api/");
+    let mut response = if request.method() == Method::OPTIONS && path.is_some() && !is_page {
         cors::preflight(request.headers())
     } else {
         answer(
@@ -249,7 +264,9 @@ async fn around(State(app): State<App>, path: Option<MatchedPath>, request: Requ
         )
         .await
     };
-    cors::allow(origin, &mut response);
+    if !is_page {
+        cors::allow(origin, &mut response);
+    }
     if inner.stopping.load(Ordering::Relaxed) {
         response
             .headers_mut()
@@ -294,7 +311,9 @@ fn route(path: &str, method: &Method) -> Route {
     if method == Method::DELETE {
         return Route::Delete;
     }
-    let path = path.strip_prefix("/api/public/").unwrap_or(path);
+    let Some(path) = path.strip_prefix("/api/public/") else {
+        return Route::Page;
+    };
     if method == Method::GET && !matches!(path, "projects" | "health" | "ready") {
         let path = path.strip_prefix("v2/").or(path.strip_prefix("v3/")).unwrap_or(path);
         return match path.split('/').next() {
@@ -322,6 +341,9 @@ async fn not_allowed() -> Response {
     )
 }
 
-async fn not_found() -> Response {
+async fn not_found(State(app): State<App>, uri: Uri) -> Response {
+    if app.0.pages.is_some() && !uri.path().starts_with("/api/") {
+        return pages::not_found();
+    }
     reply::error(StatusCode::NOT_FOUND, "LangfuseNotFoundError", "Not found")
 }

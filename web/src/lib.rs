@@ -1,4 +1,4 @@
-//! The HTTP face of Tracemill: the intake.
+//! The HTTP face of Tracemill: the intake, the read API, and pages for people.
 //!
 //! ```text
 //! request ──route──► key ──► limits ──► body (permits) ──► check ──► one raw object ──► Intake::take ──► answer
@@ -26,6 +26,7 @@ mod intake;
 mod keys;
 mod limit;
 pub mod metrics;
+pub mod pages;
 pub mod query;
 pub mod reader;
 mod reply;
@@ -41,5 +42,6 @@ pub use hashes::fast_hash;
 pub use intake::{Deletion, Intake, IntakeError, Raw, Readiness};
 pub use keys::{KeyConfig, Keys, Organisation, SecretForm};
 pub use metrics::Metrics;
+pub use pages::{Operations, PagesConfig};
 pub use reader::{ReadConfig, ReadFigures, Reader};
 pub use server::serve;

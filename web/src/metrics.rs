@@ -20,12 +20,13 @@ pub enum Route {
     Projects,
     Read,
     Health,
+    Page,
     Other,
 }
 
 impl Route {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ingestion,
         Self::OtelTraces,
         Self::OtelMetrics,
@@ -35,6 +36,7 @@ impl Route {
         Self::Projects,
         Self::Read,
         Self::Health,
+        Self::Page,
         Self::Other,
     ];
 
@@ -51,14 +53,15 @@ impl Route {
             Self::Projects => "projects",
             Self::Read => "read",
             Self::Health => "health",
+            Self::Page => "page",
             Self::Other => "other",
         }
     }
 }
 
 /// The statuses that are answered; others count as 0.
-const STATUSES: [u16; 17] = [
-    0, 200, 202, 204, 207, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503, 431,
+const STATUSES: [u16; 18] = [
+    0, 200, 202, 204, 207, 303, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503, 431,
 ];
 
 /// Counters and gauges of one intake.

@@ -1,6 +1,7 @@
 //! The server: HTTP/1.1 on a listener, until it is told to stop.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +25,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a connection reads ahead at most, and how large a request's head may be, in bytes. No permit covers it.
 const READ_BUFFER: usize = 64 << 10;
+
+/// Who is at the other end of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Serves `router` (the app's own, or one that it is a part of) until `shutdown` is done. Then it accepts nothing more, answers
 /// what is in progress within the grace of the configuration, and returns.
@@ -45,8 +51,12 @@ pub async fn serve(
             biased;
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => ended_well(app, &ended),
-            (stream, place) = accept(&listener, &places) => {
-                let service = TowerToHyperService::new(router.clone());
+            (stream, peer, place) = accept(&listener, &places) => {
+                let routes = TowerToHyperService::new(router.clone());
+                let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                    request.extensions_mut().insert(Peer(peer));
+                    routes.call(request)
+                });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(config.head_timeout)
@@ -75,17 +85,17 @@ pub async fn serve(
 }
 
 /// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
         .expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and written at once.
                 let _ = stream.set_nodelay(true);
-                return (stream, place);
+                return (stream, peer, place);
             }
             Err(error) => {
                 tracing::warn!(%error, "accept_failed");

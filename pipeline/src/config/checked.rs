@@ -15,7 +15,7 @@ mod ingestion;
 
 pub use ingestion::{
     Access, AccessKey, Backend, Batch, BullMq, IngestionRoute, Intake, KeyProof, LetterSink, Merge, Organisation,
-    Prices, Queue, Reads, RowSink, Web,
+    Pages, Prices, Queue, Reads, RowSink, Web,
 };
 
 /// A whole configuration.

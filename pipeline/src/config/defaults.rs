@@ -221,3 +221,11 @@ pub const READS_AT_ONCE: usize = 8;
 pub const READS_WAITING: usize = 64;
 /// How long each waits.
 pub const READ_WAIT: Duration = Duration::from_secs(5);
+/// How long one who has signed in to the pages stays so.
+pub const PAGE_SESSION: Duration = Duration::from_secs(12 * 3_600);
+/// The shortest.
+pub const MIN_PAGE_SESSION: Duration = Duration::from_secs(60);
+/// The longest.
+pub const MAX_PAGE_SESSION: Duration = Duration::from_secs(90 * 86_400);
+/// Letters that the password of the pages has at least, and what sessions are signed with.
+pub const MIN_PASSWORD: usize = 12;

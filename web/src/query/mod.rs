@@ -13,12 +13,17 @@
 
 pub mod cursor;
 pub mod daily;
+pub mod dashboard;
 pub mod filter;
+pub mod gathered;
 pub mod list;
 pub mod metrics;
 pub mod observations;
+pub mod processes;
 pub mod scores;
+pub mod search;
 pub mod sessions;
+pub mod steps;
 pub mod traces;
 
 pub use cursor::Cursor;

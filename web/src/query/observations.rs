@@ -45,7 +45,7 @@ pub struct ObservationRow {
 }
 
 /// The columns of [`ObservationRow`]; those with payloads only `with_io`.
-fn select(with_io: bool) -> String {
+pub(super) fn select(with_io: bool) -> String {
     let [metadata, input, output] = list::payloads(with_io);
     select_of(metadata, input, output)
 }

@@ -18,12 +18,20 @@ pub enum ReadError {
     /// ClickHouse is away or overloaded.
     #[error("temporarily unavailable, try again later")]
     Unavailable,
+    /// The service's user may not read that table.
+    #[error("internal error")]
+    Denied,
     /// A fault of ours, or of the set-up; it is in the log.
     #[error("internal error")]
     Broken,
 }
 
 impl ReadError {
+    /// Whether it is worth to come again at once.
+    pub(crate) const fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable)
+    }
+
     /// What ClickHouse's error means for a reader; what a person must look at is logged.
     pub(crate) fn of(error: &WarehouseError) -> Self {
         let told = match (error.code(), error) {
@@ -31,6 +39,7 @@ impl ReadError {
             (Some(158 | 307 | 396), _) => Self::TooMuch,
             // Its own memory limit: less would fit. That of the server or of the user is others' doing.
             (Some(241), WarehouseError::Server { message, .. }) if message.contains("for query") => Self::TooMuch,
+            (Some(497), _) => Self::Denied,
             (Some(159 | 160), _) | (None, WarehouseError::Timeout { .. }) => Self::TooLong,
             (_, error) if error.is_unreachable() || error.is_transient() => Self::Unavailable,
             (Some(241 | 202), _) => Self::Unavailable,
@@ -50,12 +59,12 @@ impl Blame for ReadError {
         match self {
             Self::TooMuch | Self::TooLong => Fault::User,
             Self::Busy | Self::Unavailable => Fault::Remote,
-            Self::Broken => Fault::Bug,
+            Self::Denied | Self::Broken => Fault::Bug,
         }
     }
 
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unavailable)
+        self.is_busy()
     }
 
     fn kind(&self) -> &'static str {
@@ -64,6 +73,7 @@ impl Blame for ReadError {
             Self::TooMuch => "too_much",
             Self::TooLong => "too_long",
             Self::Unavailable => "unavailable",
+            Self::Denied => "denied",
             Self::Broken => "broken",
         }
     }

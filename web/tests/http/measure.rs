@@ -75,6 +75,8 @@ fn measure() {
         clock: Clock::system(),
         intake: Some(Arc::new(Nothing)),
         reader: None,
+        pages: None,
+        operations: None,
     });
     let service = TowerToHyperService::new(app.router());
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -139,6 +139,8 @@ impl Server {
             clock: Clock::system(),
             intake: Some(memory.clone()),
             reader: None,
+            pages: None,
+            operations: None,
         });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

@@ -123,6 +123,21 @@ pub struct Web {
     pub listen: SocketAddr,
     /// Its queries.
     pub reads: Reads,
+    /// How people sign in to its pages; without it there are none.
+    pub pages: Option<Pages>,
+}
+
+/// The pages for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pages {
+    /// Who knows it sees all projects.
+    pub password: Option<Secret>,
+    /// What sessions are signed with; without it they end with the process.
+    pub session_secret: Option<Secret>,
+    /// How long a session lasts.
+    pub session: Duration,
+    /// Where people reach the pages, where that is another address.
+    pub url: Option<String>,
 }
 
 /// How many interactive queries, and how large.

@@ -93,7 +93,7 @@ impl From<ReadError> for Refusal {
                 "The query took longer than one query may. Narrow it: set fromTimestamp and toTimestamp \
                  (fromStartTime and toStartTime for observations), or ask for fewer fields.",
             ),
-            ReadError::Broken => Self::Bug,
+            ReadError::Denied | ReadError::Broken => Self::Bug,
         }
     }
 }

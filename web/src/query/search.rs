@@ -1,0 +1,238 @@
+//! Finding traces: by what they are, by a text in their names and ids, and where it is asked for by a text in payloads.
+
+use std::fmt::Write;
+
+use clickhouse::Row;
+use serde::Deserialize;
+use tracemill_model::Millis;
+use tracemill_model::time::DAY_MS;
+use tracemill_warehouse::Statement;
+
+use super::filter::{Filter, Span};
+use super::list::Page;
+use crate::reader::comment;
+
+/// Steps of a trace may begin so much later than the trace, where payloads are looked through. ms.
+const LATER: i64 = 3_600_000;
+
+/// What is looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// Whose.
+    pub project: String,
+    /// When.
+    pub span: Span,
+    /// What must hold of the newest version.
+    pub filters: Vec<Filter>,
+    /// A text that the name or an id holds, in letters of any case.
+    pub text: Option<String>,
+    /// The text may as well be in the input or output of the trace or of a step: wide columns are read.
+    pub in_payloads: bool,
+    /// Only traces with a step that failed.
+    pub failed: bool,
+}
+
+/// What the steps of a trace come to.
+#[derive(Debug, Clone, PartialEq, Row, Deserialize)]
+pub struct TraceFigures {
+    /// The trace.
+    pub trace_id: String,
+    /// From the first start to the last end, in ms.
+    pub latency_ms: Option<i64>,
+    /// As a decimal number.
+    pub cost: String,
+    /// How many.
+    pub steps: u64,
+    /// Those of level `ERROR`.
+    pub errors: u64,
+    /// Units in all.
+    pub tokens: u64,
+}
+
+/// The columns that a text is looked for in, after time and deletion: places 3, 4 and 5 of the tuple.
+const TEXTS: [&str; 3] = ["name", "user_id", "session_id"];
+
+impl Search {
+    /// The traces of a page, the newest first; one more than it holds, where there are more.
+    #[must_use]
+    pub fn page(&self, page: Page) -> Statement {
+        let mut columns = vec!["timestamp", "is_deleted"];
+        columns.extend(TEXTS.iter().filter(|_| self.text.is_some()));
+        for filter in &self.filters {
+            if !columns.contains(&filter.column()) {
+                columns.push(filter.column());
+            }
+        }
+        let mut sql = format!(
+            "SELECT id, day FROM (SELECT id, toUInt16(toDate(timestamp)) AS day, \
+             argMax(tuple({}), (event_ts, is_deleted)) AS w FROM traces WHERE project_id = {{project:String}}",
+            columns.join(", ")
+        );
+        self.span.sql("timestamp", &mut sql);
+        for (index, filter) in self.filters.iter().enumerate() {
+            if is_indexed(filter) {
+                let condition = filter.sql("f", index, filter.column());
+                let _ = write!(
+                    sql,
+                    " AND id IN (SELECT id FROM traces WHERE project_id = {{project:String}} AND {condition})"
+                );
+            }
+        }
+        if self.failed {
+            sql.push_str(" AND id IN (");
+            sql.push_str(
+                "SELECT w.1 FROM (SELECT argMax(tuple(trace_id, is_deleted, level), (event_ts, is_deleted)) AS w ",
+            );
+            sql.push_str("FROM observations WHERE project_id = {project:String}");
+            self.later().sql("start_time", &mut sql);
+            sql.push_str(" GROUP BY type, toDate(start_time), id HAVING w.2 = 0 AND w.3 = 'ERROR'))");
+        }
+        sql.push_str(" GROUP BY toDate(timestamp), id HAVING w.2 = 0");
+        for (index, filter) in self.filters.iter().enumerate() {
+            let place = columns.iter().position(|column| *column == filter.column());
+            let condition = filter.sql("f", index, &format!("w.{}", place.map_or(1, |place| place + 1)));
+            let _ = write!(sql, " AND {condition}");
+        }
+        self.text_condition(&mut sql);
+        let offset = (page.page - 1).saturating_mul(page.limit);
+        let _ = write!(
+            sql,
+            ") ORDER BY w.1 DESC, id DESC LIMIT {} OFFSET {offset}",
+            page.limit + 1
+        );
+        self.bind(sql)
+    }
+
+    /// The span of the steps of traces in the span.
+    fn later(&self) -> Span {
+        Span {
+            from: self.span.from,
+            to: self.span.to.map(|to| to.plus(LATER)),
+        }
+    }
+
+    fn text_condition(&self, sql: &mut String) {
+        if self.text.is_none() {
+            return;
+        }
+        let holds = |column: &str| format!("positionCaseInsensitiveUTF8({column}, {{text:String}}) > 0");
+        let _ = write!(sql, " AND ({}", holds("id"));
+        for place in 3..3 + TEXTS.len() {
+            let _ = write!(sql, " OR {}", holds(&format!("ifNull(w.{place}, '')")));
+        }
+        if self.in_payloads {
+            let hit = format!("{} OR {}", holds("ifNull(input, '')"), holds("ifNull(output, '')"));
+            for (table, of, time, span) in [
+                ("traces", "id", "timestamp", self.span),
+                ("observations", "trace_id", "start_time", self.later()),
+            ] {
+                // Only whether it was found is kept of a version, and the newest version's word counts.
+                let _ = write!(
+                    sql,
+                    " OR id IN (SELECT h.1 FROM (SELECT argMax(tuple(of_trace, is_deleted, hit), (event_ts, is_deleted)) AS h \
+                     FROM (SELECT id, {of} AS of_trace, event_ts, is_deleted, toUInt8({hit}) AS hit FROM {table} \
+                     WHERE project_id = {{project:String}}",
+                );
+                span.sql(time, sql);
+                sql.push_str(") GROUP BY id HAVING h.2 = 0 AND h.3 = 1))");
+            }
+        }
+        sql.push(')');
+    }
+
+    fn bind(&self, sql: String) -> Statement {
+        let kind = if self.in_payloads { "searchPayloads" } else { "search" };
+        let mut statement = Statement::new(sql, comment("trace", kind, &self.project))
+            .param("project", &self.project)
+            .setting("optimize_aggregation_in_order", 1);
+        if let Some(text) = &self.text {
+            statement = statement.param("text", text);
+        }
+        let all = self.filters.iter().enumerate();
+        let statement = all.fold(statement, |statement, (index, filter)| {
+            filter.bind("f", index, statement)
+        });
+        self.span.bind(statement)
+    }
+}
+
+/// Whether an index knows where such traces are.
+fn is_indexed(filter: &Filter) -> bool {
+    matches!(
+        filter,
+        Filter::Is {
+            column: "session_id" | "user_id",
+            ..
+        }
+    )
+}
+
+/// What the steps of these traces come to, the earliest of which is of then.
+#[must_use]
+pub fn figures(project: &str, ids: &[&str], earliest: Millis) -> Statement {
+    let span = Span {
+        from: Some(earliest.plus(-2 * DAY_MS)),
+        to: None,
+    };
+    let mut sql = "SELECT w.1 AS trace_id, \
+         CAST(if(countIf(w.4 IS NOT NULL) = 0, NULL, dateDiff('millisecond', min(w.3), max(ifNull(w.4, w.3)))), \
+         'Nullable(Int64)') AS latency_ms, toString(sum(ifNull(w.5, 0))) AS cost, count() AS steps, \
+         countIf(w.6 = 'ERROR') AS errors, sum(w.7) AS tokens FROM (\
+         SELECT id, argMax(tuple(trace_id, is_deleted, start_time, end_time, total_cost, level, usage_details['total']), \
+         (event_ts, is_deleted)) AS w FROM observations WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)}"
+        .to_owned();
+    span.sql("start_time", &mut sql);
+    sql.push_str(" GROUP BY id HAVING w.2 = 0) GROUP BY trace_id");
+    let statement = Statement::new(sql, comment("trace", "figures", project))
+        .param("project", project)
+        .param("ids", ids);
+    span.bind(statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search() -> Search {
+        Search {
+            project: "p".to_owned(),
+            span: Span::default(),
+            filters: vec![Filter::Is {
+                column: "name",
+                value: "it's".to_owned(),
+            }],
+            text: Some("x' OR 1".to_owned()),
+            in_payloads: false,
+            failed: false,
+        }
+    }
+
+    #[test]
+    fn texts_are_bound_and_payloads_read_only_where_asked_for() {
+        let page = Page { page: 3, limit: 50 };
+        let narrow = search().page(page).sql().to_owned();
+        assert!(!narrow.contains("OR 1") && !narrow.contains("it's"), "{narrow}");
+        assert!(
+            narrow.contains("w.3 = {f0:String}"),
+            "the name is in the tuple once: {narrow}"
+        );
+        assert!(narrow.ends_with("LIMIT 51 OFFSET 100"), "{narrow}");
+        for wide in ["input", "output", "observations", "FINAL"] {
+            assert!(!narrow.contains(wide), "{wide}: {narrow}");
+        }
+        let wide = Search {
+            in_payloads: true,
+            failed: true,
+            ..search()
+        }
+        .page(page)
+        .sql()
+        .to_owned();
+        let projects = wide.matches("project_id = {project:String}").count();
+        assert_eq!(
+            projects,
+            wide.matches("FROM traces").count() + wide.matches("FROM observations").count(),
+            "{wide}"
+        );
+    }
+}
