@@ -31,6 +31,7 @@ pub struct Site {
     status_port: u16,
     clickhouse: String,
     timeout: &'static str,
+    limits: String,
     store: String,
     more: String,
 }
@@ -50,6 +51,7 @@ impl Site {
             status_port: free_port(),
             clickhouse: engine.url(),
             timeout: "60 s",
+            limits: String::new(),
             store: format!("[store.raw]\nurl = '{}'", scratch.join("raw").display()),
             more: String::new(),
             engine,
@@ -71,6 +73,13 @@ impl Site {
     #[must_use]
     pub const fn timeout(mut self, timeout: &'static str) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same with more keys of the service that ingestion uses.
+    #[must_use]
+    pub fn limited(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.limits);
         self
     }
 
@@ -122,13 +131,18 @@ impl Site {
     }
 
     /// Writes the graph file.
-    fn graph(&self) -> PathBuf {
+    ///
+    /// # Panics
+    /// It cannot be written.
+    #[must_use]
+    pub fn graph(&self) -> PathBuf {
         let folder = self.scratch.path().display();
         let Self {
             port,
             status_port,
             clickhouse,
             timeout,
+            limits,
             store,
             more,
             ..
@@ -138,6 +152,7 @@ impl Site {
             [clickhouse.read_write]
             url = "{clickhouse}"
             timeout = "{timeout}"
+            {limits}
             [status]
             dir = "{folder}/status"
             listen = "127.0.0.1:{status_port}"
