@@ -164,7 +164,7 @@ fn a_role_opens_only_what_it_needs() {
     let _ = Site::stop(export);
 }
 
-/// Everything in one file: three services, a queue in Redis, a lake.
+/// Everything in one file: three services, a queue in Redis, a lake; without the governor, which asks as readers do.
 fn everything(scratch: &Scratch, services: [String; 3], redis: &str, port: u16) -> std::path::PathBuf {
     let [read_write, read_only, export] = services;
     let folder = scratch.path().display();
@@ -174,6 +174,8 @@ fn everything(scratch: &Scratch, services: [String; 3], redis: &str, port: u16) 
         read_write = {{ url = "http://{read_write}" }}
         read_only = {{ url = "http://{read_only}" }}
         export = {{ url = "http://{export}" }}
+        [governor]
+        enabled = false
         [status]
         dir = "{folder}/status"
         [store.raw]

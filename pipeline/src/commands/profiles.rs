@@ -17,6 +17,9 @@ use crate::session::{load_text, read};
 const EXAMPLE: &str = include_str!("../../../examples/three-roles.toml");
 const EXAMPLE_NAME: &str = "examples/three-roles.toml";
 
+/// New passwords, each with the variable that it belongs into.
+type Secrets = Vec<(String, Secret)>;
+
 /// Arguments of `profiles`.
 #[derive(Debug, Args)]
 pub(super) struct ProfilesArgs {
@@ -84,7 +87,9 @@ pub(super) fn profiles(args: &ProfilesArgs) -> Result<(), PipelineError> {
     };
     let text = users_xml(&users, &sizes, &networks);
     // The passwords first: without them the users are of no use.
-    tell_secrets(&secrets, args.secrets.as_deref())?;
+    if args.generate {
+        tell_secrets(&secrets, args.secrets.as_deref())?;
+    }
     match &args.output {
         Some(path) => replace(path, &text),
         None => {
@@ -129,7 +134,7 @@ fn proof(server: &Server) -> Option<Proof> {
 }
 
 /// Users with new passwords where a variable that holds one is not set, and those passwords by variable.
-fn generated(graph: Option<&Path>, sizes: &Sizes) -> Result<(Vec<UserProfile>, Vec<(String, Secret)>), PipelineError> {
+fn generated(graph: Option<&Path>, sizes: &Sizes) -> Result<(Vec<UserProfile>, Secrets), PipelineError> {
     let (text, name) = source(graph)?;
     let env = |name: &str| std::env::var(name).ok().filter(|_| graph.is_some());
     let invented = Invented::default();

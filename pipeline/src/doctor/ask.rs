@@ -47,11 +47,11 @@ pub(super) async fn service(session: &Session, kind: ServiceKind, clock: &Clock)
     });
     match opened {
         Ok((service, forgetful)) => ask(&service, &forgetful, clock).await,
-        Err(error) => unasked(kind, String::new(), error.into()),
+        Err(error) => unasked(kind, String::new(), &error.into()),
     }
 }
 
-fn unasked(kind: ServiceKind, host: String, failure: Failure) -> ServiceReading {
+fn unasked(kind: ServiceKind, host: String, failure: &Failure) -> ServiceReading {
     let not = || Err(failure.clone());
     ServiceReading {
         kind,
@@ -78,7 +78,7 @@ async fn ask(service: &Service, forgetful: &Service, clock: &Clock) -> ServiceRe
         Err(error) => {
             return ServiceReading {
                 user: service.user().to_owned(),
-                ..unasked(kind, service.host().to_owned(), error)
+                ..unasked(kind, service.host().to_owned(), &error)
             };
         }
     };

@@ -76,7 +76,9 @@ fn is_too_wide(kind: ServiceKind, database: &str, grant: &Grant) -> bool {
             // Distributed DDL, and engines, are not of a database.
             let is_apart = matches!(privilege, "CLUSTER" | "REMOTE" | "TABLE ENGINE")
                 || (matches!(privilege, "READ" | "WRITE") && grant.object == "REMOTE");
-            return !is_apart && !(is_system && privilege == "SELECT") && !(is_ours && WRITES.contains(&privilege));
+            let is_needed =
+                is_apart || (is_system && privilege == "SELECT") || (is_ours && WRITES.contains(&privilege));
+            return !is_needed;
         }
         !HARMLESS.contains(&privilege) || !(is_ours || is_system)
     })

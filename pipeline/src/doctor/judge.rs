@@ -418,8 +418,8 @@ mod tests {
     #[test]
     fn nothing_is_found_where_all_is_right() {
         assert_eq!(faults(&all()), []);
-        assert_eq!(judged(&all()).len(), 3 * 8 + 2);
-        assert_eq!(judged(&all()[..1]).len(), 8, "one service has nothing to share");
+        assert_eq!(judged(&all()).len(), 3 * 9 + 2);
+        assert_eq!(judged(&all()[..1]).len(), 9, "one service has nothing to share");
     }
 
     #[test]
@@ -427,7 +427,14 @@ mod tests {
         use Level::{Fail, Warn};
         type Spoil = fn(&mut ServiceReading);
         let cases: [(Spoil, Level, &str); 14] = [
-            (|r| r.forgetful = Ok(BTreeMap::new()), Fail, "forgets"),
+            (
+                |r| {
+                    let settings = r.forgetful.as_mut().expect("settings");
+                    settings.retain(|name, _| name == "priority");
+                },
+                Fail,
+                "forgets",
+            ),
             (
                 |r| {
                     r.forgetful

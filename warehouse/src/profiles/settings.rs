@@ -30,7 +30,7 @@ pub struct Setting {
     pub bound: Bound,
 }
 
-fn constant(name: &'static str, value: impl ToString) -> Setting {
+fn constant(name: &'static str, value: &dyn ToString) -> Setting {
     Setting {
         name,
         value: value.to_string(),
@@ -67,7 +67,7 @@ impl UserProfile {
         settings.extend(self.size_of_a_user());
         settings.extend(self.priority());
         settings.extend(self.reach());
-        settings.push(constant("log_queries", 1));
+        settings.push(constant("log_queries", &1));
         settings
     }
 
@@ -87,19 +87,19 @@ impl UserProfile {
             ),
             limit("max_execution_time", seconds.max(1), seconds.max(1)),
             // "break" would give a part of the answer as if it were the whole.
-            constant("timeout_overflow_mode", "throw"),
+            constant("timeout_overflow_mode", &"throw"),
         ]
     }
 
     fn size_of_a_user(&self) -> [Setting; 6] {
         let most = &self.ceiling;
         [
-            constant("max_memory_usage_for_user", most.user_memory.0),
-            constant("max_concurrent_queries_for_user", most.queries),
-            constant("max_temporary_data_on_disk_size_for_user", most.spilled.0),
-            constant("max_untracked_memory", UNTRACKED),
-            constant("memory_overcommit_ratio_denominator", OVERCOMMIT),
-            constant("memory_overcommit_ratio_denominator_for_user", OVERCOMMIT),
+            constant("max_memory_usage_for_user", &most.user_memory.0),
+            constant("max_concurrent_queries_for_user", &most.queries),
+            constant("max_temporary_data_on_disk_size_for_user", &most.spilled.0),
+            constant("max_untracked_memory", &UNTRACKED),
+            constant("memory_overcommit_ratio_denominator", &OVERCOMMIT),
+            constant("memory_overcommit_ratio_denominator_for_user", &OVERCOMMIT),
         ]
     }
 
@@ -124,7 +124,7 @@ impl UserProfile {
         let bytes = self.max_bytes.map(|bytes| limit("max_bytes_to_read", bytes.0, bytes.0));
         let mut reach: Vec<Setting> = rows.into_iter().chain(bytes).collect();
         if !reach.is_empty() {
-            reach.push(constant("read_overflow_mode", "throw"));
+            reach.push(constant("read_overflow_mode", &"throw"));
         }
         reach
     }
