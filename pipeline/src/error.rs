@@ -176,6 +176,7 @@ Exit codes:
    6  the clocks of this machine and of ClickHouse differ too much
    7  another exporter owns the export
    8  rows cannot leave, and the setting on_stuck is hold
+   9  doctor: a layer between the workloads does not hold
   10  ClickHouse refuses the user or the password
   11  a table or a database is missing
   12  a column is missing or of another type

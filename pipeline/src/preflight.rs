@@ -18,7 +18,7 @@ use crate::session::Session;
 
 /// How far this machine's clock may be from ClickHouse's. Windows are planned by ClickHouse's clock; a larger difference
 /// says that one of the two machines writes wrong times, into rows or into leases.
-const CLOCK_TOLERANCE_MS: i64 = 300_000;
+pub(crate) const CLOCK_TOLERANCE_MS: i64 = 300_000;
 
 /// Checks everything that an export needs: reachable, let in, clocks, tables, columns, stores.
 ///

@@ -26,13 +26,32 @@ pub fn load(path: &Path) -> Result<Checked, PipelineError> {
 /// # Errors
 /// As [`load`].
 pub fn load_as(path: &Path, role: Option<Role>) -> Result<Checked, PipelineError> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| PipelineError::Io {
-        what: format!("cannot read {name}"),
-        reason: error.to_string(),
-    })?;
     let env = |name: &str| std::env::var(name).ok();
-    config::load_as(&text, &name, &env, &check_store, role).map_err(|faults| PipelineError::Config {
+    load_text(&read(path)?, &path.display().to_string(), &env, role)
+}
+
+/// The text of a graph file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn read(path: &Path) -> Result<String, PipelineError> {
+    std::fs::read_to_string(path).map_err(|error| PipelineError::Io {
+        what: format!("cannot read {}", path.display()),
+        reason: error.to_string(),
+    })
+}
+
+/// Checks the text of a graph file with that environment.
+///
+/// # Errors
+/// Every fault of it, rendered.
+pub(crate) fn load_text(
+    text: &str,
+    name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    role: Option<Role>,
+) -> Result<Checked, PipelineError> {
+    config::load_as(text, name, env, &check_store, role).map_err(|faults| PipelineError::Config {
         rendered: config::render(&faults),
     })
 }
@@ -97,7 +116,11 @@ impl Session {
         Ok(Service::new(kind, &self.service_config(kind)?)?)
     }
 
-    fn service_config(&self, kind: ServiceKind) -> Result<ServiceConfig, PipelineError> {
+    /// How one of the three is reached, with the configuration's limits.
+    ///
+    /// # Errors
+    /// It is not configured.
+    pub(crate) fn service_config(&self, kind: ServiceKind) -> Result<ServiceConfig, PipelineError> {
         let queries = &self.checked.queries;
         let limits: &QueryLimits = match kind {
             ServiceKind::ReadWrite => &queries.read_write,

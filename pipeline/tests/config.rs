@@ -237,6 +237,62 @@ fn services_take_what_the_file_says_then_what_the_environment_says() {
 }
 
 #[test]
+fn each_service_has_a_variable_of_its_own() {
+    const URL: (&str, &str) = ("CLICKHOUSE_URL", "http://writer:hush-w@main:8123");
+    const READ_ONLY: (&str, &str) = ("CLICKHOUSE_READ_ONLY_URL", "http://reader:hush-r@replica:8123");
+    const EXPORT: (&str, &str) = ("CLICKHOUSE_EXPORT_URL", "https://exporter:hush-e@bulk:8443");
+    /// user:password@url, or nothing.
+    fn told(server: Option<&config::Server>) -> String {
+        server.map_or_else(String::new, |server| {
+            format!("{}:{}@{}", server.user, server.password.reveal(), server.url)
+        })
+    }
+    let (writer, reader, exporter) = (
+        "writer:hush-w@http://main:8123",
+        "reader:hush-r@http://replica:8123",
+        "exporter:hush-e@https://bulk:8443",
+    );
+    // A file without [clickhouse]; one that names the reader's server; one that gives a user and a password alone.
+    let none = "";
+    let named = "[clickhouse.read_only]\nurl = \"http://people:hush-p@own:1\"\n";
+    let user = "[clickhouse]\nread_only = { user = \"people\", password = \"${CH_EXPORT_PASSWORD}\" }\n";
+    let all: &[(&str, &str)] = &[URL, READ_ONLY, EXPORT];
+    let cases: [(&str, &[(&str, &str)], [&str; 3]); 7] = [
+        (none, all, [writer, reader, exporter]),
+        (none, &[URL], [writer, writer, writer]),
+        (none, &[URL, READ_ONLY], [writer, reader, writer]),
+        (none, &[URL, EXPORT], [writer, writer, exporter]),
+        (none, &[READ_ONLY, EXPORT], ["", reader, exporter]),
+        (named, all, [writer, "people:hush-p@http://own:1", exporter]),
+        (
+            user,
+            &[URL, EXPORT],
+            [writer, "people:p@ss/hush:CH_EXPORT_PASSWORD@http://main:8123", exporter],
+        ),
+    ];
+    for (section, variables, [write, read, export]) in cases {
+        let text = format!("{section}{}", example("hive.toml"));
+        let checked = load_with(&text, "hive.toml", variables)
+            .unwrap_or_else(|faults| panic!("{variables:?}: {}", config::render(&faults)));
+        let Engine::Servers(servers) = &checked.engine else {
+            panic!("{:?}", checked.engine)
+        };
+        assert_eq!(
+            [
+                told(servers.read_write.as_ref()),
+                told(servers.read_only.as_ref()),
+                told(Some(&servers.export))
+            ],
+            [write, read, export],
+            "{section} {variables:?}"
+        );
+    }
+    // An export cannot be people's guest; a process that only reads needs no more.
+    let faults = load_with(&example("hive.toml"), "hive.toml", &[READ_ONLY]).expect_err("no service for the export");
+    assert!(config::render(&faults).contains("CLICKHOUSE_EXPORT_URL"), "{faults:?}");
+}
+
+#[test]
 fn the_engine_is_embedded_unless_something_names_a_server() {
     let without = load_with(&example("hive.toml"), "hive.toml", &[]).expect("no faults");
     assert!(matches!(without.engine, Engine::Embedded(_)));

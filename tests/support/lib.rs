@@ -8,8 +8,10 @@
 pub mod binary;
 pub mod clients;
 pub mod clock;
+pub mod door;
 pub mod engine;
 pub mod graph;
+pub mod guarded;
 pub mod http;
 pub mod ingestion;
 pub mod ledger;
@@ -24,8 +26,10 @@ pub mod wait;
 
 pub use binary::{Output, Running, Tracemill};
 pub use clients::Clients;
+pub use door::Door;
 pub use engine::Engine;
 pub use graph::Graph;
+pub use guarded::Guarded;
 pub use ingestion::Ingestion;
 pub use ledger::{Check, Report, python};
 pub use proxy::Proxy;

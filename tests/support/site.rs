@@ -32,6 +32,7 @@ pub struct Site {
     clickhouse: String,
     timeout: &'static str,
     unhealthy_after: &'static str,
+    limits: String,
     store: String,
     more: String,
 }
@@ -52,6 +53,7 @@ impl Site {
             clickhouse: engine.url(),
             timeout: "60 s",
             unhealthy_after: "5 min",
+            limits: String::new(),
             store: format!("[store.raw]\nurl = '{}'", scratch.join("raw").display()),
             more: String::new(),
             engine,
@@ -80,6 +82,13 @@ impl Site {
     #[must_use]
     pub const fn unhealthy_after(mut self, time: &'static str) -> Self {
         self.unhealthy_after = time;
+        self
+    }
+
+    /// The same with more keys of the service that ingestion uses.
+    #[must_use]
+    pub fn limited(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.limits);
         self
     }
 
@@ -131,7 +140,11 @@ impl Site {
     }
 
     /// Writes the graph file.
-    fn graph(&self) -> PathBuf {
+    ///
+    /// # Panics
+    /// It cannot be written.
+    #[must_use]
+    pub fn graph(&self) -> PathBuf {
         let folder = self.scratch.path().display();
         let Self {
             port,
@@ -139,6 +152,7 @@ impl Site {
             clickhouse,
             timeout,
             unhealthy_after,
+            limits,
             store,
             more,
             ..
@@ -148,6 +162,7 @@ impl Site {
             [clickhouse.read_write]
             url = "{clickhouse}"
             timeout = "{timeout}"
+            {limits}
             [status]
             dir = "{folder}/status"
             listen = "127.0.0.1:{status_port}"

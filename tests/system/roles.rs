@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tracemill_tests::engine::free_port;
-use tracemill_tests::{Clients, Running, Site, StoreServer, http, wait_until};
+use tracemill_tests::{Clients, Door, Engine, Running, Scratch, Site, StoreServer, Tracemill, http, wait_until};
+
+use crate::common::args;
 
 /// How long what is waited for may take to happen.
 const SOON: Duration = Duration::from_secs(60);
@@ -288,4 +290,107 @@ fn a_store_that_is_away_stops_the_export_alone_and_each_has_its_own_memory() {
     assert_eq!(output.code, Some(0), "{}", output.tail());
     let report = site.compare(&journal);
     assert!(report["right"] == true, "ClickHouse is not the oracle: {report:#}");
+}
+
+/// Everything in one file: three services, a queue in Redis, a lake; without the governor, which asks as readers do.
+fn everything(scratch: &Scratch, services: [String; 3], redis: &str, port: u16) -> std::path::PathBuf {
+    let [read_write, read_only, export] = services;
+    let folder = scratch.path().display();
+    let text = format!(
+        r#"
+        [clickhouse]
+        read_write = {{ url = "http://{read_write}" }}
+        read_only = {{ url = "http://{read_only}" }}
+        export = {{ url = "http://{export}" }}
+        [governor]
+        enabled = false
+        [status]
+        dir = "{folder}/status"
+        [store.raw]
+        url = "{folder}/raw"
+        [store.lake]
+        url = "{folder}/lake"
+        [intake]
+        listen = "127.0.0.1:{port}"
+        [access.demo]
+        keys = [{{ public = "pk-lf-demo", secret = "sk-lf-demo" }}]
+        [graph.ingestion.source.jobs]
+        type = "queue"
+        backend = "bullmq"
+        url = "redis://{redis}"
+        store = "raw"
+        prefix = "events/"
+        [graph.ingestion.operator.merge]
+        type = "merge"
+        input = "jobs"
+        [graph.ingestion.sink.rows]
+        type = "clickhouse"
+        input = "merge"
+        rejected = "letters"
+        [graph.ingestion.sink.letters]
+        type = "letters"
+        store = "raw"
+        prefix = "letters/"
+        [graph.export.source.windows]
+        type = "windows"
+        every = "hourly"
+        lag = "0 s"
+        [graph.export.operator.newest]
+        type = "dedup"
+        input = "windows"
+        [graph.export.sink.files]
+        type = "parquet"
+        input = "newest"
+        store = "lake"
+        failed = "halves"
+        [graph.export.operator.halves]
+        type = "split"
+        into = "windows"
+        "#
+    );
+    let file = scratch.join("graph.toml");
+    std::fs::write(&file, text).expect("written");
+    file
+}
+
+#[test]
+fn a_role_never_knocks_where_it_has_no_business() {
+    let scratch = Scratch::new();
+    let tracemill = Tracemill::new(&scratch.join("logs"));
+    let engine = Engine::start(&tracemill, &scratch.join("clickhouse"));
+    let migrate = ["migrate", "--url", &engine.url()];
+    tracemill.ok(migrate);
+    let (writer, reader, bulk, redis) = (Door::open(), Door::open(), Door::open(), Door::open());
+    let [at_writer, at_reader, at_bulk, at_redis] =
+        [&writer, &reader, &bulk, &redis].map(|door| door.address().to_string());
+    let home = format!("127.0.0.1:{}", engine.port());
+    let port = free_port();
+
+    // An export reads by its own service, and connects to no Redis.
+    let graph = everything(
+        &scratch,
+        [at_writer.clone(), at_reader.clone(), home.clone()],
+        &at_redis,
+        port,
+    );
+    tracemill.ok(args(&graph, "run", &["--role", "export", "--once"]));
+    assert_eq!([writer.knocks(), reader.knocks(), redis.knocks()], [0; 3], "an export");
+
+    // The web reads by its own service alone.
+    let graph = everything(&scratch, [at_writer.clone(), home, at_bulk.clone()], &at_redis, port);
+    let key = "Authorization: Basic cGstbGYtZGVtbzpzay1sZi1kZW1v\r\n";
+    let mut web = tracemill.start(args(&graph, "run", &["--role", "web"]));
+    web.until("it answers", SOON, |_| {
+        let (status, _) = http::request(port, "GET", "/api/public/traces", key, b"").ok()?;
+        (status == 200).then_some(())
+    });
+    assert_eq!([writer.knocks(), bulk.knocks(), redis.knocks()], [0; 3], "the web");
+    let _ = Site::stop(web);
+
+    // Ingestion goes where the others do not, and not where they do: the doors do count.
+    let graph = everything(&scratch, [at_writer, at_reader, at_bulk], &at_redis, port);
+    let ingestion = tracemill.start(args(&graph, "run", &["--role", "ingestion"]));
+    wait_until("ingestion knocks", SOON, || writer.knocks() > 0);
+    assert_eq!([reader.knocks(), bulk.knocks()], [0; 2], "ingestion");
+    drop(ingestion);
 }

@@ -16,6 +16,7 @@ pub mod insert;
 pub mod limits;
 pub mod message;
 pub mod migrate;
+pub mod profiles;
 pub mod secret;
 pub mod service;
 pub mod statement;

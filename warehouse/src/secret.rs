@@ -33,7 +33,9 @@ pub fn scrub(text: &str, secret: Option<&Secret>) -> String {
 }
 
 /// 128 random bits as 32 hexadecimal digits.
-pub(crate) fn random_hex() -> String {
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "no system of today is without random bytes")]
+pub fn random_hex() -> String {
     let mut bytes = [0u8; 16];
     rustls::crypto::ring::default_provider()
         .secure_random

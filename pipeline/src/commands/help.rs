@@ -68,6 +68,23 @@ Example:
 Exit codes: 0 right, 2 the file is not; with --connect that of the first check that failed: 3 cannot be reached, 10 user \
 or password, 11 and 12 tables and columns, 13 access, 15 bucket, 16 a store that cannot create conditionally.";
 
+pub(super) const DOCTOR: &str = "\
+Try every limit of every ClickHouse service, and say which layer between the workloads holds and which does not.
+
+For each service: who the server takes it for; whether its queries arrive with their limits; what a query without limits \
+has; whether a client can lift a limit (each is tried, and must be refused); whether a query that needs too much memory or \
+time is ended; whether readers can write; which tables it may read, and what more it was granted. Then: is each service a \
+user of its own, does the export wait for the others, and of the server its version, clock, memory, disks, parts, \
+mutations, query log and columns. One line each, with the remedy. Nothing is changed, and each try is small.
+
+Examples:
+  tracemill doctor GRAPH.toml
+  tracemill doctor GRAPH.toml --json | jq -r '.lines[] | select(.level != \"ok\") | .remedy'
+
+Exit codes: 0 nothing failed (warnings may be there), 2 the file has faults, else that of the first failure: 9 a layer does \
+not hold, 3 cannot be reached, 6 clock, 10 user or password, 11 and 12 tables and columns, 13 access, 14 disk, 19 version, \
+21 parts or mutations.";
+
 pub(super) const GRAPH: &str = "\
 Draw the graphs of a file: sources, operators, sinks, what flows along each edge, and the feedback of failed pieces.
 
@@ -231,6 +248,21 @@ Examples:
   tracemill migrate --url http://user:password@clickhouse:8123/?database=default --cluster default
 
 Exit codes: 0 done, 12 what is there cannot be used, 3 ClickHouse cannot be reached, 10 user or password.";
+
+pub(super) const PROFILES: &str = "\
+Write the users of ClickHouse, one for each service, with limits that they cannot lift: a file for users.d/ of the server.
+
+Each user has a profile (what a query begins with, and constraints beyond which it is refused with error 452), a quota that \
+counts, and grants on just the tables that it needs. Users, database and limits are those of the graph file; how far they \
+may go is a share of the server, whose users together stay below max_server_memory_usage. The text holds hashes of \
+passwords, never a password. After a change of limits or of a version, write it again; the server reads it by itself.
+
+Examples:
+  tracemill profiles GRAPH.toml --memory '64 GB' --threads 32 > tracemill.xml
+  tracemill profiles GRAPH.toml --generate --secrets clickhouse.env --output tracemill.xml
+  tracemill profiles                                   # with placeholders for the hashes
+
+Exit codes: 0 done, 2 the file has faults, two services share a user, or a limit is above its share, 20 a local file.";
 
 pub(super) const SYNTH: &str = "\
 Write synthetic agent runs into ClickHouse, and the ledger of what is true of them.

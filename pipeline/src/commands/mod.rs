@@ -4,6 +4,7 @@ mod check;
 mod clickhouse;
 mod completions;
 mod demo;
+mod doctor;
 mod gc;
 mod graph;
 mod help;
@@ -11,6 +12,7 @@ mod letters;
 mod migrate;
 mod place;
 mod plan;
+mod profiles;
 mod replay;
 mod run;
 mod status;
@@ -50,6 +52,9 @@ enum Command {
     /// Say whether a graph file is right, and with --connect whether its servers and stores are.
     #[command(long_about = help::CHECK)]
     Check(check::CheckArgs),
+    /// Try every limit of every ClickHouse service, and say which layer between the workloads holds.
+    #[command(long_about = help::DOCTOR)]
+    Doctor(doctor::DoctorArgs),
     /// Draw the graphs of a file.
     #[command(long_about = help::GRAPH)]
     Graph(graph::GraphArgs),
@@ -80,6 +85,9 @@ enum Command {
     /// Make the tables, or adopt those that Langfuse made.
     #[command(long_about = help::MIGRATE)]
     Migrate(migrate::MigrateArgs),
+    /// Write the users of ClickHouse, one for each service, with limits that they cannot lift.
+    #[command(long_about = help::PROFILES)]
+    Profiles(profiles::ProfilesArgs),
     /// Write synthetic agent runs into ClickHouse, and the ledger of what is true of them.
     #[command(long_about = help::SYNTH)]
     Synth(synth::SynthArgs),
@@ -104,7 +112,9 @@ impl Cli {
     #[must_use]
     pub fn log_filter(&self) -> &str {
         let default = match self.command {
-            Command::Demo(_) | Command::Status(_) | Command::Verify(_) | Command::Letters(_) => "warn",
+            Command::Demo(_) | Command::Doctor(_) | Command::Status(_) | Command::Verify(_) | Command::Letters(_) => {
+                "warn"
+            }
             _ => "info",
         };
         self.log.as_deref().unwrap_or(default)
@@ -119,6 +129,7 @@ impl Cli {
             Command::Demo(args) => demo::demo(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Check(args) => check::check(args).await,
+            Command::Doctor(args) => doctor::doctor(args).await,
             Command::Graph(args) => graph::graph(&args),
             Command::Plan(args) => plan::plan(args).await,
             Command::Status(args) => status::status(args).await,
@@ -133,6 +144,7 @@ impl Cli {
             Command::Export(args) => run::export(args).await,
             Command::Reconcile(args) => run::reconcile(args).await,
             Command::Migrate(args) => migrate::migrate(args).await,
+            Command::Profiles(args) => profiles::profiles(&args),
             Command::Synth(args) => synth::synth(args).await,
             Command::Clickhouse(args) => clickhouse::clickhouse(args).await,
         }
