@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod price;
 pub mod progress;
 pub mod reconcile;
+pub mod shares;
 pub mod split;
 #[cfg(test)]
 mod vectors;
@@ -24,3 +25,4 @@ mod vectors;
 pub use budget::{Budget, Permit};
 pub use clock::Clock;
 pub use epoch::Epoch;
+pub use shares::{Shares, Weights};
