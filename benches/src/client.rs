@@ -1,6 +1,6 @@
 //! The client of the ingestion benchmarks: sends at a rate, and looks when what was accepted is visible.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tracemill_sources::synth::sdk::Request;
 use crate::Failure;
 use crate::mixes::PROJECT;
 use crate::process::pause;
-use crate::product::KEYS;
+use crate::product::keys;
 use crate::server::ClickHouse;
 
 /// A client of the benchmark's project.
@@ -41,12 +41,30 @@ impl Client {
     where
         R: Iterator<Item = Request> + Send + 'static,
     {
+        self.send_as(PROJECT, runtime, requests, accepted)
+    }
+
+    /// The same as another project.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_as<R>(
+        &self,
+        project: &str,
+        runtime: &Runtime,
+        requests: R,
+        accepted: Option<Accepted>,
+    ) -> Result<(SendReport, R), Failure>
+    where
+        R: Iterator<Item = Request> + Send + 'static,
+    {
+        let [public, secret] = keys(project);
         let options = SendOptions {
             url: self.url.clone(),
             keys: vec![Key {
-                project: ProjectId::new(PROJECT)?,
-                public: KEYS[0].to_owned(),
-                secret: Secret::new(KEYS[1]),
+                project: ProjectId::new(project)?,
+                public,
+                secret: Secret::new(secret),
             }],
             rate: self.rate,
             connections: self.connections,
@@ -62,6 +80,9 @@ impl Client {
     }
 }
 
+/// What is looked for: the project's observation of that id, whatever tells it from others, and when it was sent.
+pub type Probe<T> = (String, String, T, Instant);
+
 /// Looks for observations by id each `every`, until there are no more to look for: microseconds from what was sent to the
 /// first look that found it.
 ///
@@ -74,13 +95,32 @@ pub fn look(
     every: Duration,
 ) -> Result<Histogram<u64>, Failure> {
     let mut found = Histogram::new(3)?;
-    let mut open: HashMap<String, Instant> = HashMap::new();
+    let next = || probes.try_recv().map(|(id, at)| (PROJECT.to_owned(), id, (), at));
+    look_for(server, database, next, every, |(), took| {
+        found.record(u64::try_from(took.as_micros())?)?;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The same for observations of several projects; `found` hears of each.
+///
+/// # Errors
+/// As [`look`], and those of `found`.
+pub fn look_for<T>(
+    server: &ClickHouse,
+    database: &str,
+    next: impl Fn() -> Result<Probe<T>, mpsc::TryRecvError>,
+    every: Duration,
+    mut found: impl FnMut(T, Duration) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut open: HashMap<(String, String), (T, Instant)> = HashMap::new();
     let mut is_over = false;
     let mut last = Instant::now();
     while !is_over || !open.is_empty() {
         loop {
-            match probes.try_recv() {
-                Ok((id, at)) => drop(open.insert(id, at)),
+            match next() {
+                Ok((project, id, what, at)) => drop(open.insert((project, id), (what, at))),
                 Err(mpsc::TryRecvError::Empty) => break,
                 Err(mpsc::TryRecvError::Disconnected) => {
                     is_over = true;
@@ -89,16 +129,22 @@ pub fn look(
             }
         }
         if !open.is_empty() {
-            let ids: Vec<String> = open.keys().map(|id| format!("'{id}'")).collect();
+            let quoted = |names: BTreeSet<&String>| {
+                let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
+                names.join(",")
+            };
+            let ids = quoted(open.keys().map(|(_, id)| id).collect());
+            let projects = quoted(open.keys().map(|(project, _)| project).collect());
             let sql = format!(
-                "SELECT id FROM observations PREWHERE id IN ({}) WHERE project_id = '{PROJECT}' SETTINGS max_threads = 1",
-                ids.join(",")
+                "SELECT project_id, id FROM observations PREWHERE id IN ({ids}) WHERE project_id IN ({projects}) \
+                 SETTINGS max_threads = 1"
             );
             let answer = server.ask(database, &sql)?;
             let now = Instant::now();
-            for id in answer.lines() {
-                if let Some(at) = open.remove(id) {
-                    found.record(u64::try_from(now.saturating_duration_since(at).as_micros())?)?;
+            for line in answer.lines() {
+                let (project, id) = line.split_once('\t').ok_or("a project and an id")?;
+                if let Some((what, at)) = open.remove(&(project.to_owned(), id.to_owned())) {
+                    found(what, now.saturating_duration_since(at))?;
                     last = now;
                 }
             }
@@ -110,5 +156,5 @@ pub fn look(
         }
         pause(every);
     }
-    Ok(found)
+    Ok(())
 }

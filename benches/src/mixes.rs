@@ -65,10 +65,15 @@ pub const BACKLOG: Mix = rest("small creates", 300, false, 166_667);
 impl Mix {
     /// The requests of so many traces. Equal seeds give equal requests.
     pub fn requests(&self, seed: u64, traces: u32) -> Result<Requests, Failure> {
+        self.requests_of(PROJECT, seed, traces)
+    }
+
+    /// The same for another project.
+    pub fn requests_of(&self, project: &str, seed: u64, traces: u32) -> Result<Requests, Failure> {
         let config = SdkConfig {
             runs: Runs::Even(Even {
                 seed,
-                projects: vec![ProjectId::new(PROJECT)?],
+                projects: vec![ProjectId::new(project)?],
                 from: Millis::parse("2026-02-25")?,
                 traces,
                 generations: GENERATIONS,

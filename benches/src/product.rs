@@ -13,8 +13,11 @@ use serde_json::Value;
 
 use crate::mixes::PROJECT;
 
-/// The keys of the project.
-pub const KEYS: [&str; 2] = ["pk-lf-bench", "sk-lf-bench"];
+/// The keys of a project, public and secret.
+pub fn keys(project: &str) -> [String; 2] {
+    ["pk", "sk"].map(|kind| format!("{kind}-lf-{project}"))
+}
+
 /// How long it may take to start, and to stop.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -30,10 +33,21 @@ pub struct Product {
 impl Product {
     /// Starts it on a folder, which may hold what an earlier one left, and waits until it listens.
     pub fn start(tracemill: &Path, dir: &Path, address: &str, database: &str) -> Result<Self, Failure> {
+        Self::start_for(tracemill, dir, address, database, &[PROJECT.to_owned()])
+    }
+
+    /// The same for these projects, each with the keys that [`keys`] gives.
+    pub fn start_for(
+        tracemill: &Path,
+        dir: &Path,
+        address: &str,
+        database: &str,
+        projects: &[String],
+    ) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir)?;
         let port = free_port()?;
         let path = dir.join("graph.toml");
-        std::fs::write(&path, graph(dir, port, address, database))?;
+        std::fs::write(&path, graph(dir, port, address, database, projects))?;
         let log = dir.join("tracemill.log");
         let mut command = Command::new(tracemill);
         command.arg("run").arg(&path).stdin(Stdio::null()).stdout(Stdio::null());
@@ -134,10 +148,14 @@ fn clean(command: &mut Command) {
 }
 
 /// The graph of `examples/ingestion.toml`, on this ClickHouse and folder.
-fn graph(dir: &Path, port: u16, address: &str, database: &str) -> String {
+fn graph(dir: &Path, port: u16, address: &str, database: &str, projects: &[String]) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let folder = |name: &str| quoted(&dir.join(name).to_string_lossy());
-    let [public, secret] = KEYS;
+    let access = |project: &String| {
+        let [public, secret] = keys(project);
+        format!("[access.{project}]\nkeys = [{{ public = \"{public}\", secret = \"{secret}\" }}]\n")
+    };
+    let access: String = projects.iter().map(access).collect();
     format!(
         r#"[clickhouse]
 read_write = {{ url = {url}, user = "default", database = {database} }}
@@ -148,9 +166,7 @@ url = {raw}
 [intake]
 listen = "127.0.0.1:{port}"
 
-[access.{PROJECT}]
-keys = [{{ public = "{public}", secret = "{secret}" }}]
-
+{access}
 [graph.ingestion.source.jobs]
 type = "queue"
 backend = "local"

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod price;
 pub mod progress;
 pub mod reconcile;
+pub mod shares;
 pub mod split;
 #[cfg(test)]
 mod vectors;
@@ -26,3 +27,4 @@ pub use budget::{Budget, Permit};
 pub use clock::Clock;
 pub use epoch::Epoch;
 pub use nice::Nice;
+pub use shares::{Shares, Weights};

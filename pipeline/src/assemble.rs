@@ -8,6 +8,7 @@ use tracemill_model::{ExportKey, ProjectId, Table};
 use tracemill_operators::bridge::Frontier;
 use tracemill_operators::governor::Gate;
 use tracemill_operators::progress::Progress;
+use tracemill_operators::shares::Turns;
 use tracemill_operators::split::LeafLimit;
 use tracemill_operators::{Budget, Clock};
 use tracemill_sinks::commit::fence::Owner;
@@ -22,6 +23,7 @@ use crate::config::{
     self, Checked, Compression, FileFormat, Graph, OnStuck, Projects, QueryLimits, Route, Server, WireCompression,
 };
 use crate::export::plan::Cut;
+use crate::export::reached::Reached;
 use crate::export::spec::{ExportSpec, Extent};
 use crate::figures::Figures;
 
@@ -34,6 +36,8 @@ pub struct Shared {
     pub leaves: u64,
     /// How many leaves at once.
     pub slots: Arc<Semaphore>,
+    /// Which project's leaf is next.
+    pub turns: Turns,
     /// How much of ClickHouse the exports may use now.
     pub gate: Gate,
     /// Who we are.
@@ -66,6 +70,7 @@ impl Shared {
             memory: Budget::new("process", memory.0),
             leaves: leaves as u64,
             slots: Arc::new(Semaphore::new(leaves)),
+            turns: Turns::new(checked.weights.clone()),
             gate: Gate::default(),
             owner: Owner::this_process(run, clock.now()),
             clock,
@@ -317,10 +322,12 @@ fn export(
         memory,
         leaf_memory,
         slots: Arc::clone(&shared.slots),
+        turns: shared.turns.clone(),
         learned: Arc::new(Mutex::new(LeafLimit::default())),
         owner: shared.owner.clone(),
         clock: shared.clock.clone(),
         progress: Progress::default(),
+        reached: Reached::default(),
         figures: shared.figures.clone(),
         draining: shared.draining.subscribe(),
         durable: watch::Sender::new(Frontier::start()),

@@ -28,6 +28,7 @@ mod sinks;
 mod stores;
 mod url;
 mod web;
+mod weights;
 mod windows;
 
 pub use checked::{
@@ -136,6 +137,7 @@ fn check(
         web,
         governor,
         access,
+        weights: shared.weights,
         prices,
         graphs: drafted.into_iter().map(|drafted| drafted.graph).collect(),
     })

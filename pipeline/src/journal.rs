@@ -29,6 +29,7 @@ pub(crate) fn window_committed(spec: &ExportSpec, window: &CommittedWindow) {
         duration_ms,
     };
     spec.figures.committed(&spec.route, &spec.key, last);
+    spec.reached.committed(manifest.window);
     tracing::info!(
         projectId = %spec.key.project,
         tablesExported = %table,

@@ -274,6 +274,8 @@ mod tests {
             splits: 2,
             letters: 0,
             outages: 0,
+            cursor: None,
+            behind_ms: None,
             last: None,
         };
         let all = exports(

@@ -16,6 +16,8 @@ use tracemill_operators::{Budget, Clock};
 use tracemill_sinks::commit::fence::Owner;
 
 use crate::PipelineError;
+use crate::export::ExportSpec;
+use crate::export::reached::Reached;
 use crate::figures::{Figures, Last, Summary};
 use crate::governor::{GovernorStatus, Told};
 use crate::pace::{Sample, expected_rows};
@@ -100,12 +102,28 @@ pub struct ExportStatus {
     pub outages: u64,
     /// The newest window that was committed.
     pub last: Option<Last>,
+    /// The end of what is committed without a gap.
+    #[serde(default)]
+    pub cursor: Option<Millis>,
+    /// How far the cursor is behind where it may be; where nothing was missing, how long ago that was seen.
+    #[serde(default)]
+    pub behind_ms: Option<u64>,
+}
+
+/// An export of this process.
+#[derive(Debug)]
+struct Entry {
+    route: String,
+    key: ExportKey,
+    progress: Progress,
+    reached: Reached,
+    lag: Duration,
 }
 
 /// The exports of this process, to be looked at from other threads. Cheap to clone; clones are one.
 #[derive(Debug, Clone)]
 pub struct Board {
-    exports: Arc<Mutex<Vec<(String, ExportKey, Progress)>>>,
+    exports: Arc<Mutex<Vec<Entry>>>,
     owner: Owner,
     graph: String,
     clock: Clock,
@@ -132,17 +150,24 @@ impl Board {
     }
 
     /// Adds an export.
-    pub fn add(&self, route: &str, key: &ExportKey, progress: Progress) {
-        self.with(|exports| exports.push((route.to_owned(), key.clone(), progress)));
+    pub fn add(&self, spec: &ExportSpec) {
+        let entry = Entry {
+            route: spec.route.clone(),
+            key: spec.key.clone(),
+            progress: spec.progress.clone(),
+            reached: spec.reached.clone(),
+            lag: spec.lag,
+        };
+        self.with(|exports| exports.push(entry));
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Vec<(String, ExportKey, Progress)>) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Vec<Entry>) -> T) -> T {
         look(&mut self.exports.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The sum of a counter.
     fn sum(&self, count: impl Fn(&Progress) -> u64) -> u64 {
-        self.with(|exports| exports.iter().map(|(_, _, progress)| count(progress)).sum())
+        self.with(|exports| exports.iter().map(|entry| count(&entry.progress)).sum())
     }
 
     /// Windows that were given out and not committed.
@@ -160,7 +185,7 @@ impl Board {
         let known = self.sum(|p| p.get(|c| &c.windows_known));
         let letters = self.sum(|p| p.get(|c| &c.letters));
         let waiting = self.with(|exports| {
-            let states = exports.iter().flat_map(|(_, _, progress)| progress.states());
+            let states = exports.iter().flat_map(|entry| entry.progress.states());
             states.into_iter().map(|(_, state)| state).find(|state| {
                 use tracemill_operators::progress::State::{BackingOff, Held};
                 matches!(state, BackingOff { .. } | Held { .. })
@@ -174,8 +199,9 @@ impl Board {
             note.push_str(&format!("  {state}"));
         }
         let done = self.sum(|p| p.get(|c| &c.rows_read));
-        let total =
-            expected.or_else(|| self.with(|exports| expected_rows(exports.iter().map(|(_, key, p)| (key.table, p)))));
+        let total = expected.or_else(|| {
+            self.with(|exports| expected_rows(exports.iter().map(|entry| (entry.key.table, &entry.progress))))
+        });
         Sample {
             rows: self.sum(|p| p.get(|c| &c.rows_written)),
             bytes: self.sum(|p| p.get(|c| &c.bytes_read)),
@@ -202,10 +228,11 @@ impl Board {
     pub fn status(&self, ended: Option<Ended>) -> RunStatus {
         let figures = &self.figures;
         let exports = self.with(|exports| {
-            let one = |(route, key, progress): &(String, ExportKey, Progress)| {
-                export_status(route, key, progress, figures.last(route, key))
-            };
-            exports.iter().map(one).collect()
+            let last = |entry: &Entry| figures.last(&entry.route, &entry.key);
+            exports
+                .iter()
+                .map(|entry| export_status(entry, last(entry), self.clock.now()))
+                .collect()
         });
         RunStatus {
             owner: self.owner.clone(),
@@ -224,10 +251,18 @@ impl Board {
     }
 }
 
-fn export_status(route: &str, key: &ExportKey, progress: &Progress, last: Option<Last>) -> ExportStatus {
+fn export_status(entry: &Entry, last: Option<Last>, now: Millis) -> ExportStatus {
+    let Entry {
+        route,
+        key,
+        progress,
+        reached,
+        lag,
+    } = entry;
+    let behind = reached.behind(now, *lag);
     let states = progress.states();
     ExportStatus {
-        route: route.to_owned(),
+        route: route.clone(),
         export: key.to_string(),
         states: states
             .into_iter()
@@ -244,6 +279,8 @@ fn export_status(route: &str, key: &ExportKey, progress: &Progress, last: Option
         letters: progress.get(|c| &c.letters),
         outages: progress.get(|c| &c.outages),
         last,
+        cursor: reached.cursor(),
+        behind_ms: behind.map(|behind| u64::try_from(behind.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 
@@ -362,7 +399,17 @@ mod tests {
             table: Table::Traces,
         };
         let progress = Progress::default();
-        board.add("export.lake", &key, progress.clone());
+        let reached = Reached::default();
+        reached.looked(Millis(3), Some(Millis(0)), Some(Millis(0)));
+        board.with(|exports| {
+            exports.push(Entry {
+                route: "export.lake".to_owned(),
+                key: key.clone(),
+                progress: progress.clone(),
+                reached,
+                lag: Duration::ZERO,
+            });
+        });
         let last = Last {
             at: Millis(4),
             duration_ms: 3,
@@ -387,6 +434,7 @@ mod tests {
             runs[0].status.exports[0].states,
             [("plan".to_owned(), "reading_keys".to_owned())]
         );
+        assert_eq!(runs[0].status.exports[0].behind_ms, Some(2));
         assert_eq!(runs[0].status.exports[0].last.map(|last| last.duration_ms), Some(3));
         file.write(&board.status(Some(Ended { error: None })));
         assert!(!found(folder.path()).expect("readable")[0].alive, "it has ended");

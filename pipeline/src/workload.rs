@@ -441,6 +441,7 @@ mod tests {
             name: "refused",
             is_face: false,
             ends: false,
+            nice: Nice::NONE,
             begin: Box::new(move |_| {
                 begun.begun("refused");
                 count.send_modify(|count| *count += 1);

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tracemill_model::ingest::{Access, Encoding, EntityKind, Holds, Job, RawForm, Sdk};
 use tracemill_model::{Blame, Millis, Secret};
 use tracemill_operators::Clock;
-use tracemill_sources::queue::bullmq::{BullConfig, BullProducer, BullQueue, OWN_QUEUE, ProducerConfig};
+use tracemill_sources::queue::bullmq::{
+    BullConfig, BullProducer, BullQueue, OWN_QUEUE, ProducerConfig, lane_of, lanes,
+};
 use tracemill_sources::queue::{Deletion, JobHandle, Producer, Pulled, Queue, Retried, State, Work};
 use tracemill_tests::{Redis, Scratch};
 
@@ -475,6 +477,59 @@ async fn pause_and_concurrency_are_honoured_and_nothing_is_lost() {
         assert_eq!(seen, (0..4).map(work).collect::<Vec<_>>());
         ours.close().await.expect("closed");
     }
+}
+
+/// In lanes of their own, who comes after a backlog waits for its share of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_in_one_lane_does_not_delay_the_others() {
+    const LANES: usize = 8;
+    let scratch = Scratch::new();
+    let redis = Redis::start(&scratch.join("redis"));
+    let names = lanes(OWN_QUEUE, LANES);
+    let ours = consumer(&redis, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let config = ProducerConfig {
+        lanes: LANES,
+        ..ProducerConfig::new(Secret::new(redis.url()))
+    };
+    let producer = BullProducer::new(&config, Clock::system()).expect("a producer");
+    let late = (0..)
+        .map(|n| format!("p{n}"))
+        .find(|name| lane_of(name, LANES) != lane_of("flood", LANES));
+    let late = late.expect("not all are in one lane");
+    let jobs = |project: &str, count: usize| -> Vec<Work> {
+        let job = |n| {
+            Work::Take(Job {
+                project: project.into(),
+                object: format!("{project}-{n}").into(),
+                form: RawForm::Events,
+                encoding: Encoding::Identity,
+                bytes: 1_000,
+                holds: Holds::default(),
+                received: Millis(1_772_021_700_250),
+                sdk: Sdk::default(),
+                access: Access::Project,
+            })
+        };
+        (0..count).map(job).collect()
+    };
+    producer
+        .add_work(&jobs("flood", 2_000), Duration::ZERO)
+        .await
+        .expect("added");
+    producer
+        .add_work(&jobs(&late, 100), Duration::ZERO)
+        .await
+        .expect("added");
+    let pulled = pull(&ours, 300).await;
+    let of_late: Vec<usize> = (0..pulled.len())
+        .filter(|at| pulled[*at].job.project().is_some_and(|name| **name == *late))
+        .collect();
+    assert_eq!(of_late.len(), 100);
+    assert!(of_late[99] < 270, "its last is the {}th", of_late[99]);
+    let depth = ours.depth().await.expect("a depth");
+    let told = depth.projects.iter().find(|project| *project.project == *late);
+    assert_eq!(told.map(|project| project.active), Some(100));
+    ours.close().await.expect("closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

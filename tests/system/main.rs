@@ -28,6 +28,7 @@ mod read;
 mod roles;
 mod rows;
 mod schema;
+mod shares;
 mod stores;
 mod stuck;
 mod vectors;

@@ -383,7 +383,7 @@ impl Drive<'_> {
             if known.contains(&id) {
                 continue;
             }
-            board.add(&spec.route, &spec.key, spec.progress.clone());
+            board.add(&spec);
             runtime.add(spec).await?;
             known.insert(id);
         }

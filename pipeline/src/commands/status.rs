@@ -231,7 +231,12 @@ fn tell_windows(export: &ExportReport, cursor: Millis, now: Millis) {
         .newest_window
         .map(|window| window.to_string())
         .unwrap_or_default();
-    say(&format!("  cursor {cursor}, {behind} ago; newest window {newest}"));
+    let late = export.run.as_ref().and_then(|run| run.behind_ms);
+    let late = late.map(|ms| format!(", {} behind", for_people(std::time::Duration::from_millis(ms))));
+    let late = late.unwrap_or_default();
+    say(&format!(
+        "  cursor {cursor}, {behind} ago{late}; newest window {newest}"
+    ));
     let generations: Vec<String> = export
         .generations
         .iter()
@@ -279,6 +284,8 @@ mod tests {
             letters: 0,
             outages: 0,
             last: None,
+            cursor: None,
+            behind_ms: None,
         };
         let run = RunStatus {
             owner: Owner::this_process(String::new(), Millis(0)),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracemill_model::{ByteSize, Millis, Period, ProjectId, Secret, Table};
+use tracemill_operators::Weights;
 use tracemill_operators::governor::{Bounds, Settings};
 
 mod ingestion;
@@ -43,6 +44,8 @@ pub struct Checked {
     pub governor: Governor,
     /// The projects that may send, in the order of the file; that of the environment last.
     pub access: Vec<Access>,
+    /// How much of what all projects share each has.
+    pub weights: Weights,
     /// Where prices of models come from.
     pub prices: Prices,
     /// The graphs, in the order of the file. At least one, and at most one of ingestion.

@@ -183,6 +183,8 @@ pub const MAX_LOCK: Duration = Duration::from_secs(3_600);
 pub const STALLS: u32 = 3;
 /// The greatest number of stalls.
 pub const MAX_STALLS: u32 = 1_000;
+/// The greatest number of lanes of a queue of ours.
+pub const MAX_LANES: usize = 256;
 /// The greatest number of shards of a queue.
 pub const MAX_SHARDS: usize = 1_024;
 /// How long an idle entity is held.

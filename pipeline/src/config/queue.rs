@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tracemill_model::ByteSize;
+use tracemill_sources::queue::bullmq::lanes;
 
 use super::checked::{Backend, Batch, BullMq, Queue};
 use super::defaults;
@@ -92,7 +93,7 @@ fn backend(section: &Section<'_>) -> Backend {
         chosen => {
             // Of a queue of an unknown kind no key can be called wrong.
             let is_known = chosen.is_some() || !section.has("backend");
-            for key in ["url", "cluster", "queues", "shards"] {
+            for key in ["url", "cluster", "queues", "shards", "lanes"] {
                 if is_known {
                     let remedy = "remove it, or write backend = \"bullmq\"";
                     section.refuse(key, "is for a queue on Redis alone", remedy);
@@ -112,12 +113,18 @@ fn bullmq(section: &Section<'_>) -> BullMq {
     let redis::Servers { urls, address, cluster } = redis::servers(section);
     let names = names(section);
     let own = names.iter().find(|name| name.starts_with(OWN_BEGIN)).cloned();
+    let bounds = Bounds {
+        range: 1..=defaults::MAX_LANES,
+        why: "",
+    };
+    let lanes = section.integer("lanes", &bounds).unwrap_or(1);
     BullMq {
         urls,
         address,
         cluster,
+        queues: with_shards(section, &with_lanes(&names, own.as_ref(), lanes)),
         own,
-        queues: with_shards(section, &names),
+        lanes,
     }
 }
 
@@ -178,6 +185,15 @@ fn fault_of(name: &str) -> Option<String> {
     let is_known = QUEUES.iter().any(|(base, _)| *base == name) || SHARDED.iter().any(|(base, _)| is_shard(base));
     let known: Vec<&str> = [OWN].into_iter().chain(QUEUES.map(|(name, _)| name)).collect();
     (!is_known).then(|| nearest(name, &known))
+}
+
+/// The queue of ours that jobs are added to is followed by its other lanes.
+fn with_lanes(names: &[String], own: Option<&String>, count: usize) -> Vec<String> {
+    let all = |name: &String| match own {
+        Some(own) if own == name => lanes(own, count),
+        _ => vec![name.clone()],
+    };
+    names.iter().flat_map(all).collect()
 }
 
 /// Every sharded queue is followed by its shards.

@@ -6,18 +6,22 @@ use std::time::Duration;
 use tracemill_model::period::PERIOD_NAMES;
 use tracemill_model::table::TABLES;
 use tracemill_model::{Millis, Period, ProjectId, Table};
+use tracemill_operators::Weights;
 
 use super::checked::{Projects, Reconcile, Start, TableChoice, Windows};
 use super::defaults;
 use super::fault::{Report, listed, nearest};
 use super::reader::{Bounds, Section, Span, Text};
 use super::services::integer_variable;
+use super::weights;
 
 /// What `[projects]` says for every graph that says nothing itself.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) projects: Projects,
     pub(super) trace_only: BTreeSet<ProjectId>,
+    /// Whatever graph it is.
+    pub(super) weights: Weights,
 }
 
 const PROJECTS_EXAMPLE: &str = "a list of project ids, [\"my-project\"], or \"all\"";
@@ -27,11 +31,13 @@ pub(super) fn shared(root: &Section<'_>) -> Shared {
     let mut shared = Shared {
         projects: Projects::All,
         trace_only: BTreeSet::new(),
+        weights: Weights::default(),
     };
     let section = root.section("projects", "[projects]");
     if let Some(section) = &section {
         let ids = projects(section, "ids");
         let listed = trace_only(section, ids.as_ref());
+        shared.weights = weights::read(root, section, ids.as_ref());
         section.finish();
         shared.projects = ids.unwrap_or(Projects::All);
         if let Some(listed) = listed {

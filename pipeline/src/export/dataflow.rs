@@ -158,6 +158,8 @@ fn read_config(spec: &Arc<ExportSpec>) -> ReadConfig {
         memory: spec.memory.clone(),
         leaf_memory: spec.leaf_memory,
         slots: Arc::clone(&spec.slots),
+        turns: spec.turns.clone(),
+        project: spec.key.project.as_str().into(),
         gate: spec.gate.clone(),
         learned: Arc::clone(&spec.learned),
         progress: spec.progress.clone(),

@@ -64,6 +64,7 @@ impl Planner {
 
     /// Runs until the extent is covered, or the process drains.
     pub(super) async fn run(mut self, adopted: Option<(Window, u32)>) -> Result<(), PipelineError> {
+        self.spec.reached.begin(self.covered.iter().map(|(window, _)| *window));
         // What the owner before us was about to commit comes first, exactly as it was: see `Fence`.
         if let Some((window, generation)) = adopted
             && self.generation_of(window) < generation
@@ -137,6 +138,7 @@ impl Planner {
         let now = self.now().await?;
         let spec = Arc::clone(&self.spec);
         let Some(start) = self.start(now).await? else {
+            spec.reached.looked(spec.clock.now(), None, None);
             self.looked(0);
             return Ok(());
         };
@@ -144,9 +146,11 @@ impl Planner {
         let cursor = plan::cursor(start, &windows);
         let reach = reach(&spec, cursor).await?;
         let Some(horizon) = plan::horizon(now, spec.lag, spec.cut.every, &reach) else {
+            spec.reached.looked(spec.clock.now(), Some(start), None);
             self.looked(0);
             return Ok(());
         };
+        spec.reached.looked(spec.clock.now(), Some(start), Some(horizon));
         let covered: Vec<Window> = self.covered.iter().map(|(window, _)| *window).collect();
         let windows = plan::windows(start, horizon, &covered, spec.cut);
         self.looked(windows.len());

@@ -8,6 +8,7 @@ use tracemill_model::{ByteSize, ExportKey, Window};
 use tracemill_operators::bridge::Frontier;
 use tracemill_operators::governor::Gate;
 use tracemill_operators::progress::Progress;
+use tracemill_operators::shares::Turns;
 use tracemill_operators::split::LeafLimit;
 use tracemill_operators::{Budget, Clock};
 use tracemill_sinks::commit::fence::Owner;
@@ -18,6 +19,7 @@ use tracemill_sources::windows::{LeafMemory, Tuning};
 use tracemill_warehouse::Service;
 
 use super::plan::Cut;
+use super::reached::Reached;
 use crate::config::{Reconcile, Start};
 use crate::figures::Figures;
 
@@ -79,6 +81,8 @@ pub struct ExportSpec {
     pub leaf_memory: LeafMemory,
     /// How many leaves at once, over all exports of the process.
     pub slots: Arc<Semaphore>,
+    /// Which project's leaf is next.
+    pub turns: Turns,
     /// What splits taught.
     pub learned: Arc<Mutex<LeafLimit>>,
     /// Who we are.
@@ -87,6 +91,8 @@ pub struct ExportSpec {
     pub clock: Clock,
     /// What is going on.
     pub progress: Progress,
+    /// How far it has come.
+    pub reached: Reached,
     /// Histograms over all exports.
     pub figures: Figures,
     /// Becomes true when no more windows are to be begun.

@@ -10,7 +10,7 @@ use tracemill_operators::merge::flow::{Fold, MergeConfig};
 use tracemill_operators::merge::hold::{Held, HoldConfig};
 use tracemill_operators::merge::{Patch, Tombstones, fold};
 use tracemill_operators::price::{PriceFault, Prices};
-use tracemill_operators::{Budget, Clock};
+use tracemill_operators::{Budget, Clock, Weights};
 use tracemill_sinks::letters::{Letters, LettersTask};
 use tracemill_sinks::rows::task::InsertConfig;
 use tracemill_sinks::rows::{Patience, Writer};
@@ -89,7 +89,7 @@ pub fn assemble(
     memory: &Budget,
     clock: &Clock,
 ) -> Result<Assembled, PipelineError> {
-    let (queue, producer) = queues(route.queue, clock)?;
+    let (queue, producer) = queues(route.queue, &checked.weights, clock)?;
     assemble_with(checked, name, route, service, memory, clock, queue, producer)
 }
 
@@ -306,7 +306,7 @@ fn priced_fold(prices: Prices, clock: Clock) -> Fold {
 
 type Queues = (Arc<dyn Queue>, Arc<dyn Producer>);
 
-fn queues(config: &config::Queue, clock: &Clock) -> Result<Queues, PipelineError> {
+fn queues(config: &config::Queue, weights: &Weights, clock: &Clock) -> Result<Queues, PipelineError> {
     let policy = Policy {
         attempts: config.attempts,
         backoff: Backoff::Exponential {
@@ -323,13 +323,14 @@ fn queues(config: &config::Queue, clock: &Clock) -> Result<Queues, PipelineError
             })?;
             let local = LocalConfig {
                 policy,
+                weights: weights.clone(),
                 ..LocalConfig::new(dir.join("jobs.redb"))
             };
             let queue = Arc::new(LocalQueue::open(&local, clock.clone())?);
             Ok((queue.clone(), queue))
         }
         Backend::BullMq(bull) => {
-            let (queue, producer) = bull_queues(bull, config, policy);
+            let (queue, producer) = bull_queues(bull, config, weights, policy);
             let queue = Arc::new(BullQueue::open(queue, clock.clone())?);
             let producer = Arc::new(BullProducer::new(&producer, clock.clone())?);
             Ok((queue, producer))
@@ -337,7 +338,12 @@ fn queues(config: &config::Queue, clock: &Clock) -> Result<Queues, PipelineError
     }
 }
 
-fn bull_queues(bull: &BullMq, config: &config::Queue, policy: Policy) -> (BullConfig, ProducerConfig) {
+fn bull_queues(
+    bull: &BullMq,
+    config: &config::Queue,
+    weights: &Weights,
+    policy: Policy,
+) -> (BullConfig, ProducerConfig) {
     let url = bull
         .urls
         .first()
@@ -349,12 +355,14 @@ fn bull_queues(bull: &BullMq, config: &config::Queue, policy: Policy) -> (BullCo
         prefix: prefix.clone(),
         lock: config.lock,
         max_stalled: config.stalls,
+        weights: weights.clone(),
         ..BullConfig::new(url.clone(), queues)
     };
     let default = ProducerConfig::new(url);
     let producer = ProducerConfig {
         prefix,
         queue: bull.own.clone().unwrap_or_else(|| default.queue.clone()),
+        lanes: bull.lanes,
         policy,
         ..default
     };

@@ -49,6 +49,10 @@ const AT_ONCE: u64 = 3;
 /// How many jobs are pulled before anything is known of their size.
 const FIRST_JOBS: usize = 64;
 
+/// How many jobs are pulled together at most: what of them is beyond an epoch goes before those that come meanwhile, whoever
+/// has a turn then.
+const PIECE: usize = 256;
+
 /// How long a pull waits for a job before it is looked whether the process is to stop.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -200,7 +204,7 @@ impl Puller {
                 if !rest.is_empty() || wants == 0 || left.is_zero() || *draining.borrow() {
                     break;
                 }
-                rest.extend(queue.pull(wants, left).await?);
+                rest.extend(queue.pull(wants.min(PIECE), left).await?);
             }
             let permit = match memory.try_acquire(weight.memory) {
                 Some(permit) => permit,

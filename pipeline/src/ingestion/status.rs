@@ -98,10 +98,54 @@ pub struct QueueStatus {
     pub failed: Option<u64>,
     /// How long the oldest job that is not done has been there.
     pub oldest_age_ms: Option<u64>,
+    /// By project, the longest wait first: a hundred, and what is beyond under [`OTHERS`].
+    #[serde(default)]
+    pub projects: Vec<ProjectQueue>,
+}
+
+/// A project's part of a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectQueue {
+    /// Which; empty: of jobs that are of none.
+    pub project: String,
+    /// Jobs that wait.
+    pub waiting: u64,
+    /// Jobs that are worked on.
+    pub active: u64,
+    /// How long the oldest job that is not done has been there.
+    pub oldest_age_ms: Option<u64>,
+}
+
+/// The name under which the projects are summed up that are not told one by one.
+pub const OTHERS: &str = "_others";
+
+/// So many projects are told one by one.
+const TOLD: usize = 100;
+
+/// So many are told to people.
+const SHOWN: usize = 5;
+
+/// The projects that wait longest, and the sum of the others.
+fn by_project(mut projects: Vec<ProjectQueue>) -> Vec<ProjectQueue> {
+    projects.sort_by(|a, b| (b.oldest_age_ms, &a.project).cmp(&(a.oldest_age_ms, &b.project)));
+    if projects.len() > TOLD {
+        let mut others = ProjectQueue {
+            project: OTHERS.to_owned(),
+            ..ProjectQueue::default()
+        };
+        for project in projects.drain(TOLD..) {
+            others.waiting += project.waiting;
+            others.active += project.active;
+            others.oldest_age_ms = others.oldest_age_ms.max(project.oldest_age_ms);
+        }
+        projects.push(others);
+    }
+    projects
 }
 
 impl QueueStatus {
-    fn new(state: &State, depth: Option<Depth>, now: Millis) -> Self {
+    fn new(state: &State, depth: Option<&Depth>, now: Millis) -> Self {
         let age = |oldest: Millis| u64::try_from(now.0.saturating_sub(oldest.0)).unwrap_or(0);
         Self {
             state: state.name().to_owned(),
@@ -114,6 +158,18 @@ impl QueueStatus {
             delayed: depth.map(|depth| depth.delayed),
             failed: depth.map(|depth| depth.failed),
             oldest_age_ms: depth.and_then(|depth| depth.oldest).map(age),
+            projects: by_project(
+                depth
+                    .map_or(&[][..], |depth| &depth.projects)
+                    .iter()
+                    .map(|project| ProjectQueue {
+                        project: project.project.to_string(),
+                        waiting: project.waiting,
+                        active: project.active,
+                        oldest_age_ms: project.oldest.map(age),
+                    })
+                    .collect(),
+            ),
         }
     }
 }
@@ -171,7 +227,7 @@ impl Gauges {
                 used: self.memory.used(),
                 peak: self.memory.peak(),
             },
-            queue: QueueStatus::new(&self.queue.state(), depth, now),
+            queue: QueueStatus::new(&self.queue.state(), depth.as_ref(), now),
             epochs_open: get(&pulled.open),
             pulled: get(&pulled.pulled),
             acknowledged: get(&pulled.acknowledged),
@@ -299,6 +355,20 @@ pub fn lines(found: &FoundIngestion) -> Vec<String> {
             count(queue.delayed),
             count(queue.failed)
         ),
+    ];
+    // One alone is the whole queue.
+    let told = queue.projects.iter().filter(|_| queue.projects.len() > 1).take(SHOWN);
+    lines.extend(told.map(|project| {
+        let age = project.oldest_age_ms.map(|ms| for_people(Duration::from_millis(ms)));
+        format!(
+            "    project {}: {} wait, {} active, the oldest {} old",
+            project.project,
+            grouped(project.waiting),
+            grouped(project.active),
+            age.unwrap_or_default()
+        )
+    }));
+    lines.extend([
         format!(
             "  {} jobs pulled, {} acknowledged, {} failed; {} epochs open",
             grouped(status.pulled),
@@ -320,7 +390,7 @@ pub fn lines(found: &FoundIngestion) -> Vec<String> {
             grouped(status.deleted),
             grouped(status.letters)
         ),
-    ];
+    ]);
     let governor = status.governor.as_ref();
     lines.extend(governor.map(|governor| format!("  {}", governor.line(status.at))));
     lines.extend(
@@ -338,6 +408,7 @@ pub fn lines(found: &FoundIngestion) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracemill_sources::queue::ProjectDepth;
 
     fn status() -> IngestionStatus {
         let away = State::Away {
@@ -357,9 +428,10 @@ mod tests {
             },
             queue: QueueStatus::new(
                 &away,
-                Some(Depth {
+                Some(&Depth {
                     waiting: 1234,
                     oldest: Some(Millis(1_000)),
+                    projects: (0..150).map(depth_of).collect(),
                     ..Depth::default()
                 }),
                 Millis(61_000),
@@ -385,6 +457,31 @@ mod tests {
                 ..InsertsStatus::default()
             }),
         }
+    }
+
+    fn depth_of(n: u32) -> ProjectDepth {
+        ProjectDepth {
+            project: format!("p{n}").into(),
+            waiting: 2,
+            active: 1,
+            oldest: Some(Millis(i64::from(n) * 100)),
+        }
+    }
+
+    #[test]
+    fn a_hundred_projects_are_told_and_the_others_summed_up() {
+        let projects = status().queue.projects;
+        assert_eq!(projects.len(), 101);
+        assert_eq!(
+            (projects[0].project.as_str(), projects[0].oldest_age_ms),
+            ("p0", Some(61_000))
+        );
+        let others = &projects[100];
+        assert_eq!(
+            (others.project.as_str(), others.waiting, others.active),
+            (OTHERS, 100, 50)
+        );
+        assert_eq!(others.oldest_age_ms, Some(51_000), "the longest of them");
     }
 
     #[test]
@@ -422,6 +519,7 @@ mod tests {
             "ingestion ingestion  runs",
             "queue away: no route: 1,234 wait",
             "the oldest 1 min 0 s old",
+            "project p0: 2 wait, 1 active, the oldest 1 min 1 s old",
             "2 epochs open",
             "8 letters",
             "    traces: held(no access)",

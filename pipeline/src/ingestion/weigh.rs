@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use tracemill_model::ingest::{Encoding, Job};
 use tracemill_sources::queue::{Pulled, Work};
 
 /// What a byte of a raw object takes, decompressed: itself, the texts of its patches, the encoded rows.
@@ -13,12 +12,6 @@ const EVENT: u64 = 3 << 10;
 
 /// Bytes of an event where only those of its object are known.
 const EVENT_BYTES: u64 = 1 << 10;
-
-/// What an object takes whose job does not say its size.
-const UNKNOWN: u64 = 256 << 10;
-
-/// How often a compressed object is larger than it looks, where that is not known.
-const COMPRESSED: u64 = 8;
 
 /// The size of a job, or of all jobs of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,21 +24,12 @@ pub(super) struct Weight {
 
 impl Weight {
     fn of(work: &Work) -> Self {
-        match work {
-            Work::Take(job) => Self::of_object(job),
-            Work::Entity(_) => Self::new(UNKNOWN, 0),
-            _ => Self::default(),
-        }
-    }
-
-    fn of_object(job: &Job) -> Self {
-        let bytes = match (job.holds.bytes, job.bytes, job.encoding) {
-            (0, 0, _) => UNKNOWN,
-            (0, bytes, Encoding::Identity) => bytes,
-            (0, bytes, _) => bytes.saturating_mul(COMPRESSED),
-            (bytes, ..) => bytes,
+        let events = match work {
+            Work::Take(job) => job.holds.events,
+            Work::Entity(_) => 0,
+            _ => return Self::default(),
         };
-        Self::new(bytes, job.holds.events.into())
+        Self::new(work.bytes(), events.into())
     }
 
     fn new(bytes: u64, events: u64) -> Self {
@@ -116,7 +100,9 @@ impl Room {
 mod tests {
     use super::*;
     use tracemill_model::Millis;
-    use tracemill_model::ingest::{Access, Holds, RawForm, Sdk};
+    use tracemill_model::ingest::{Access, Encoding, Holds, Job, RawForm, Sdk};
+
+    const UNKNOWN: u64 = 256 << 10;
 
     fn job(bytes: u64, encoding: Encoding, holds: Holds) -> Job {
         Job {
@@ -159,7 +145,7 @@ mod tests {
                 (UNKNOWN, 3 * UNKNOWN + 256 * EVENT),
             ),
         ] {
-            let weight = Weight::of_object(&job(bytes, encoding, holds));
+            let weight = Weight::of(&Work::Take(job(bytes, encoding, holds)));
             assert_eq!(
                 (weight.bytes, weight.memory),
                 expected,

@@ -4,7 +4,7 @@ use tracemill_web::metrics::Snapshot as WebSnapshot;
 
 use super::exposition::{Exposition, Kind};
 use super::registry::Snapshot;
-use crate::ingestion::status::IngestionStatus;
+use crate::ingestion::status::{IngestionStatus, ProjectQueue};
 use crate::status::{ExportStatus, Memory, RunStatus};
 use crate::workload::State;
 
@@ -101,6 +101,7 @@ fn ingestion(status: &IngestionStatus, text: &mut Exposition) {
         )
         .sample(&[], age);
     }
+    projects(&queue.projects, text);
     let counters = [
         (
             "tracemill_ingestion_jobs_pulled_total",
@@ -186,6 +187,29 @@ fn ingestion(status: &IngestionStatus, text: &mut Exposition) {
     }
 }
 
+/// What waits of each project, and for how long the oldest of it has.
+fn projects(projects: &[ProjectQueue], text: &mut Exposition) {
+    text.family(
+        "tracemill_project_queue_jobs",
+        Gauge,
+        "Jobs of a project by their state; those beyond the hundred that wait longest are one, _others.",
+    );
+    for project in projects {
+        for (state, jobs) in [("waiting", project.waiting), ("active", project.active)] {
+            text.sample(&[("project", &project.project), ("state", state)], jobs);
+        }
+    }
+    text.family(
+        "tracemill_project_ingestion_lag_seconds",
+        Gauge,
+        "The age of the oldest job of a project that is not durable.",
+    );
+    for project in projects {
+        let age = project.oldest_age_ms.unwrap_or(0) as f64 / 1_000.0;
+        text.sample(&[("project", &project.project)], age);
+    }
+}
+
 fn exports(status: &RunStatus, text: &mut Exposition) {
     let counters: [Part<ExportStatus>; 10] = [
         (
@@ -254,6 +278,26 @@ fn exports(status: &RunStatus, text: &mut Exposition) {
     for export in &status.exports {
         if let Some(last) = export.last {
             text.sample(&labels(export), last.at.0 as f64 / 1_000.0);
+        }
+    }
+    text.family(
+        "tracemill_export_cursor_timestamp_seconds",
+        Gauge,
+        "The end of what is exported without a gap.",
+    );
+    for export in &status.exports {
+        if let Some(cursor) = export.cursor {
+            text.sample(&labels(export), cursor.0 as f64 / 1_000.0);
+        }
+    }
+    text.family(
+        "tracemill_export_lag_seconds",
+        Gauge,
+        "How far the cursor is behind where it may be; where nothing is missing, the time since that was seen.",
+    );
+    for export in &status.exports {
+        if let Some(ms) = export.behind_ms {
+            text.sample(&labels(export), ms as f64 / 1_000.0);
         }
     }
     // The reference's histograms, with its names as far as Prometheus allows: dots become underscores.

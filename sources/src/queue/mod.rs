@@ -25,7 +25,7 @@ use async_trait::async_trait;
 pub use error::QueueError;
 use serde::{Deserialize, Serialize};
 use tracemill_model::Millis;
-use tracemill_model::ingest::{EntityKind, Job, Text};
+use tracemill_model::ingest::{Encoding, EntityKind, Job, Text};
 
 /// One delivery of one job. A later delivery of the same job has another handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,8 +132,42 @@ pub enum Deletion {
     },
 }
 
+impl Work {
+    /// Whose it is; `None`: nobody's, or it cannot be read.
+    #[must_use]
+    pub const fn project(&self) -> Option<&Text> {
+        match self {
+            Self::Take(job) | Self::GivenUp { job, .. } => Some(&job.project),
+            Self::Entity(entity) => Some(&entity.project),
+            Self::Delete(
+                Deletion::Traces { project, .. } | Deletion::Scores { project, .. } | Deletion::Project { project },
+            ) => Some(project),
+            Self::Row { .. } | Self::Unsupported { .. } | Self::Broken { .. } => None,
+        }
+    }
+
+    /// Bytes of the raw objects that it names, decompressed, about.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        /// An object whose job does not say its size.
+        const UNKNOWN: u64 = 256 << 10;
+        /// How often a compressed object is larger than it looks, where that is not known.
+        const COMPRESSED: u64 = 8;
+        match self {
+            Self::Take(job) => match (job.holds.bytes, job.bytes, job.encoding) {
+                (0, 0, _) => UNKNOWN,
+                (0, bytes, Encoding::Identity) => bytes,
+                (0, bytes, _) => bytes.saturating_mul(COMPRESSED),
+                (bytes, ..) => bytes,
+            },
+            Self::Entity(_) => UNKNOWN,
+            _ => 0,
+        }
+    }
+}
+
 /// How much there is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Depth {
     /// Ready to be pulled, also those of a paused queue.
     pub waiting: u64,
@@ -144,6 +178,21 @@ pub struct Depth {
     /// Failed for good and kept.
     pub failed: u64,
     /// When the oldest job was added that is waiting, or active with us.
+    pub oldest: Option<Millis>,
+    /// The same by project, as far as the back end knows whose its jobs are; those without any job are left out.
+    pub projects: Vec<ProjectDepth>,
+}
+
+/// How much there is to do of one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectDepth {
+    /// Which; empty: of jobs that are of none.
+    pub project: Text,
+    /// Ready to be pulled, as far as the back end knows.
+    pub waiting: u64,
+    /// Pulled by us and not given back.
+    pub active: u64,
+    /// When the oldest of these was added.
     pub oldest: Option<Millis>,
 }
 
@@ -216,8 +265,9 @@ pub struct Failed {
 /// Where jobs come from.
 #[async_trait]
 pub trait Queue: fmt::Debug + Send + Sync {
-    /// Up to `max` jobs in the order of their adding (highest priority first where a back end has priorities); waits until
-    /// there is one, at most `max_wait`. Empty: nothing came, the queue is closed, or its server is away (see
+    /// Up to `max` jobs: by fair shares of the projects that have some, as far as the back end knows them, and of a project
+    /// in the order of their adding (highest priority first where a back end has priorities). Waits until there is one, at
+    /// most `max_wait`. Empty: nothing came, the queue is closed, or its server is away (see
     /// [`Self::state`]). One call at a time.
     ///
     /// Dropping the future loses nothing: jobs that were just being handed out are pulled again, on Redis after their lock

@@ -118,6 +118,7 @@ impl LeafRun<'_> {
             }
         };
         let (index, stats) = builder.finish();
+        config.turns.charge(&config.project, IndexBuilder::bytes_for(versions));
         timing.keys = micros(keys_began);
         config.progress.add(|c| &c.versions_found, stats.versions);
         if self.attempt.leaf.path.depth() == 0 && self.attempt.waits == 0 {
@@ -268,10 +269,13 @@ impl LeafRun<'_> {
             Ok(batches) => batches,
             Err(error) => return Err(self.stop(error, job.stats.clone(), Some(job)).await),
         };
+        let mut charged = 0;
         loop {
             match batches.next().await {
                 Ok(Some(held)) => {
                     config.progress.add(|c| &c.rows_read, held.batch.num_rows() as u64);
+                    config.turns.charge(&config.project, batches.bytes() - charged);
+                    charged = batches.bytes();
                     self.give(
                         job,
                         LeafStep::Rows {

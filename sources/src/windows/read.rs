@@ -4,8 +4,10 @@
 //!   attempts ──► read[project/table] ──► events of leaves: rows…, end | failed
 //! ```
 //!
-//! *Invariants.* A leaf asks for all of its memory at once and holds nothing while it waits, so leaves cannot block each
-//! other for good. Each attempt ends in exactly one end or failure, or in the failure of the whole task.
+//! *Invariants.* Leaves of all exports begin by fair shares of their projects, counted in bytes read: whatever one has
+//! waiting, another's next leaf begins after one that has its turn. A leaf asks for all of its memory at once and holds
+//! nothing while it waits, so leaves cannot block each other for good. Each attempt ends in exactly one end or failure, or in
+//! the failure of the whole task.
 //!
 //! *On error.* A leaf's error becomes an event; a fault that only a person can mend (credentials, a missing table) ends
 //! the task, which holds the frontier.
@@ -16,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracemill_model::ExportKey;
+use tracemill_model::ingest::Text;
 use tracemill_operators::Budget;
 use tracemill_operators::batch::{LeafEvent, LeafJob, LeafStep};
 use tracemill_operators::bridge::{Command, Commands, Replies, Ticket};
@@ -23,6 +26,7 @@ use tracemill_operators::clock::{Clock, backoff};
 use tracemill_operators::governor::Gate;
 use tracemill_operators::outcome::Attempt;
 use tracemill_operators::progress::{Progress, State};
+use tracemill_operators::shares::Turns;
 use tracemill_operators::split::LeafLimit;
 use tracemill_warehouse::Service;
 
@@ -47,6 +51,10 @@ pub struct ReadConfig {
     pub leaf_memory: LeafMemory,
     /// How many may be read at once, over all exports of the process.
     pub slots: Arc<Semaphore>,
+    /// Whose leaf is the next to take what is shared.
+    pub turns: Turns,
+    /// Whose leaves these are, among the others.
+    pub project: Text,
     /// How much of ClickHouse the export may use now.
     pub gate: Gate,
     /// What splits taught.
@@ -120,11 +128,15 @@ async fn attempt(
         tokio::time::sleep(pause).await;
         stage.enter(State::WaitingForSlot);
     }
+    // Whoever has the turn waits for a place; the others wait for the turn, each project by its share, not in line behind
+    // all that one of them has waiting.
+    let turn = config.turns.next(&config.project).await;
     let _slot = config.slots.acquire().await;
     if config.gate.is_full() {
         stage.enter(State::WaitingForGovernor);
     }
     let _passed = config.gate.leaf().await;
+    drop(turn);
     let run = LeafRun {
         config: &config,
         attempt: attempt.clone(),

@@ -179,7 +179,9 @@ pub struct BullMq {
     pub cluster: bool,
     /// The queue of ours, to which the intake puts jobs: one of `queues`. There wherever there is an intake.
     pub own: Option<String>,
-    /// The queues that are worked on, shards by their own names (`ingestion-queue`, `ingestion-queue-1`); each once.
+    /// Over how many lanes the projects of that queue are spread, at least 1.
+    pub lanes: usize,
+    /// The queues that are worked on, lanes and shards by their own names (`ingestion-queue`, `ingestion-queue-1`); each once.
     pub queues: Vec<String>,
 }
 

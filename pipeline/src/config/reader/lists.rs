@@ -1,6 +1,8 @@
 //! Values of which a key may hold several: lists of texts and of tables, tables whose names the user gives.
 
-use super::{Section, Text};
+use std::fmt::Display;
+
+use super::{Bounds, Section, Text};
 use crate::config::raw::{Raw, RawValue};
 
 impl<'a> Section<'a> {
@@ -62,6 +64,16 @@ impl<'a> Section<'a> {
             texts.extend(text.map(|text| (entry.key.clone(), text)));
         }
         texts
+    }
+
+    /// Every entry as a whole number, whatever its name is.
+    pub(in crate::config) fn integers<T>(&self, bounds: &Bounds<T>) -> Vec<(String, T)>
+    where
+        T: TryFrom<i64> + PartialOrd + Display + Copy,
+    {
+        let keys = self.table.entries.iter().map(|entry| entry.key.as_str());
+        keys.filter_map(|key| Some((key.to_owned(), self.integer(key, bounds)?)))
+            .collect()
     }
 
     /// A URL or a list of URLs.

@@ -1,6 +1,6 @@
 //! The jobs that are ours right now, and what the tasks of a queue share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use tracemill_operators::Clock;
 use super::connection::Connection;
 use super::opts::Opts;
 use super::scripts::Scripts;
-use crate::queue::{JobHandle, QueueError, State};
+use crate::queue::{JobHandle, ProjectDepth, QueueError, State};
 
 /// One queue that is consumed.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Held {
     pub(super) attempts: u32,
     pub(super) stack_trace: String,
     pub(super) enqueued: Millis,
+    /// Whose it is; empty: nobody's.
+    pub(super) project: Text,
 }
 
 /// Jobs by the place of their queue among the sources.
@@ -118,9 +120,21 @@ impl Inner {
         all
     }
 
-    /// When the oldest job was added that is ours; how many are.
-    pub(super) fn oldest(&self) -> Option<Millis> {
-        lock(&self.held).values().map(|job| job.enqueued).min()
+    /// What is ours of each project, by name.
+    pub(super) fn projects(&self) -> Vec<ProjectDepth> {
+        let mut projects = BTreeMap::<Text, ProjectDepth>::new();
+        for job in lock(&self.held).values() {
+            let entry = projects.entry(Arc::clone(&job.project));
+            let project = entry.or_insert_with(|| ProjectDepth {
+                project: Arc::clone(&job.project),
+                waiting: 0,
+                active: 0,
+                oldest: None,
+            });
+            project.active += 1;
+            project.oldest = project.oldest.into_iter().chain([job.enqueued]).min();
+        }
+        projects.into_values().collect()
     }
 
     /// A job is not ours any more, and whoever works on it is to learn so.

@@ -9,6 +9,10 @@
 //! whose lock is lost is never acknowledged, and is reported. One connection waits for all queues, another one does the rest.
 //! Jobs are held until they are given back; [`Queue::close`] gives back what is left without counting an attempt.
 //!
+//! *Order.* Within a queue, Redis's own: highest priority, then first in, first out. The queues go by fair shares of bytes; a
+//! queue of ours may be several, the lanes, over which projects are spread, so that a backlog delays those of its own lane
+//! alone. In the reference's queues nobody knows whose a job is before it is pulled.
+//!
 //! *Errors.* While Redis is away, pulling waits and tries again and [`Queue::state`] says so; everything else fails at once
 //! with a transient error.
 //!
@@ -32,13 +36,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tracemill_model::{Millis, Secret};
-use tracemill_operators::Clock;
 use tracemill_operators::bridge::{Task, spawn};
+use tracemill_operators::{Clock, Shares, Weights};
 use uuid::Uuid;
 
 use self::connection::Connection;
 use self::held::{Held, Inner, Source};
-pub use self::names::{LangfuseQueues, OWN_QUEUE, Prefix};
+pub use self::names::{LangfuseQueues, OWN_QUEUE, Prefix, lane_of, lanes};
 pub use self::probe::{RedisReport, probe};
 pub use self::producer::{BullProducer, ProducerConfig};
 use super::{Acknowledged, Depth, Failed, JobHandle, Pulled, Queue, QueueError, Retried, State, payload};
@@ -63,6 +67,8 @@ pub struct BullConfig {
     pub max_stalled: u32,
     /// How long a wait lasts at most before the queues are looked at again.
     pub poll: Duration,
+    /// What a project's jobs count for, against those of others in other queues.
+    pub weights: Weights,
 }
 
 impl BullConfig {
@@ -77,6 +83,7 @@ impl BullConfig {
             stalled_interval: Duration::from_secs(30),
             max_stalled: 3,
             poll: Duration::from_secs(5),
+            weights: Weights::default(),
         }
     }
 }
@@ -84,8 +91,8 @@ impl BullConfig {
 /// What a pull remembers for the next.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// The queue that the last one began with.
-    first: usize,
+    /// What each queue has had.
+    shares: Shares,
     /// When something becomes due.
     due: Option<i64>,
 }
@@ -290,7 +297,9 @@ impl Queue for BullQueue {
             let oldest = (oldest > 0).then_some(Millis(oldest));
             depth.oldest = depth.oldest.into_iter().chain(oldest).min();
         }
-        depth.oldest = depth.oldest.into_iter().chain(inner.oldest()).min();
+        depth.projects = inner.projects();
+        let ours = depth.projects.iter().filter_map(|project| project.oldest);
+        depth.oldest = depth.oldest.into_iter().chain(ours).min();
         Ok(depth)
     }
 

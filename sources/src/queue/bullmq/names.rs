@@ -1,9 +1,33 @@
 //! The names of queues and keys: pure.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Our own queue, which no worker of the reference knows.
 pub const OWN_QUEUE: &str = "tracemill-ingestion";
+
+/// The names of a queue of ours whose projects are spread over so many lanes: each is a queue of its own.
+#[must_use]
+pub fn lanes(queue: &str, count: usize) -> Vec<String> {
+    (0..count.max(1)).map(|lane| lane_name(queue, lane)).collect()
+}
+
+/// The lane of a project. Whoever consumes has all of them, so that builds may differ in what is where.
+#[must_use]
+pub fn lane_of(project: &str, count: usize) -> usize {
+    let mut hasher = std::hash::DefaultHasher::new();
+    project.hash(&mut hasher);
+    usize::try_from(hasher.finish() % count.max(1) as u64).unwrap_or(0)
+}
+
+/// The first has no number, so that what was added before there were lanes is in it.
+fn lane_name(queue: &str, lane: usize) -> String {
+    if lane == 0 {
+        queue.to_owned()
+    } else {
+        format!("{queue}-lane-{lane}")
+    }
+}
 
 /// What stands before the keys of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -92,6 +116,19 @@ mod tests {
             "{ingestion-queue-1}:ingestion-queue-1:"
         );
         assert_eq!(Prefix::Text("x".into()).base("q"), "x:q:");
+    }
+
+    #[test]
+    fn lanes_have_names_of_their_own_and_projects_keep_theirs() {
+        assert_eq!(lanes("q", 3), ["q", "q-lane-1", "q-lane-2"]);
+        assert_eq!(lanes("q", 0), ["q"]);
+        for project in ["", "a", "b"] {
+            assert_eq!(lane_of(project, 1), 0);
+            assert!(lane_of(project, 7) < 7);
+            assert_eq!(lane_of(project, 7), lane_of(project, 7));
+        }
+        let used: std::collections::BTreeSet<usize> = (0..200).map(|n| lane_of(&format!("p{n}"), 16)).collect();
+        assert_eq!(used.len(), 16);
     }
 
     #[test]

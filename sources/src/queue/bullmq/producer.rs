@@ -1,5 +1,6 @@
-//! Adds jobs to our own queue on Redis.
+//! Adds jobs to our own queue on Redis, each to the lane of its project.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use tracemill_model::Secret;
 use tracemill_operators::Clock;
 
 use super::connection::Connection;
-use super::names::{OWN_QUEUE, Prefix};
+use super::names::{OWN_QUEUE, Prefix, lane_of, lanes};
 use super::opts;
 use super::scripts::Scripts;
 use crate::queue::payload::{self, OWN_JOB};
@@ -30,6 +31,8 @@ pub struct ProducerConfig {
     pub policy: Policy,
     /// How many failed jobs are kept.
     pub keep_failed: u64,
+    /// Over how many queues projects are spread: [`lanes`] names them. Consumers have all of them.
+    pub lanes: usize,
 }
 
 impl ProducerConfig {
@@ -49,6 +52,7 @@ impl ProducerConfig {
                 ..Policy::default()
             },
             keep_failed: 100_000,
+            lanes: 1,
         }
     }
 }
@@ -58,7 +62,8 @@ impl ProducerConfig {
 pub struct BullProducer {
     connection: Connection,
     scripts: Scripts,
-    base: String,
+    /// Of each lane.
+    bases: Vec<String>,
     opts: String,
     clock: Clock,
 }
@@ -77,7 +82,10 @@ impl BullProducer {
         Ok(Self {
             connection: Connection::new(&config.url)?,
             scripts: Scripts::new(),
-            base: config.prefix.base(&config.queue),
+            bases: lanes(&config.queue, config.lanes)
+                .iter()
+                .map(|lane| config.prefix.base(lane))
+                .collect(),
             opts: opts::own(&config.policy, config.keep_failed),
             clock,
         })
@@ -87,17 +95,32 @@ impl BullProducer {
 #[async_trait]
 impl Producer for BullProducer {
     async fn add_work(&self, work: &[Work], delay: Duration) -> Result<(), QueueError> {
-        for work in work.chunks(TOGETHER) {
-            let _added: i64 = self
-                .connection
-                .run(&self.scripts.add, &self.base, self.clock.now().0, |call| {
-                    call.arg(OWN_JOB).arg(&self.opts).arg(delay.as_millis() as u64);
-                    for work in work {
-                        call.arg(payload::own(work));
-                    }
-                })
-                .await?;
+        let mut of_lanes = BTreeMap::<usize, Vec<&Work>>::new();
+        for work in work {
+            let project = work.project().map_or("", |project| &**project);
+            let lane = lane_of(project, self.bases.len());
+            of_lanes.entry(lane).or_default().push(work);
         }
+        for (lane, work) in of_lanes {
+            for work in work.chunks(TOGETHER) {
+                self.add_to(&self.bases[lane], work, delay).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BullProducer {
+    async fn add_to(&self, base: &str, work: &[&Work], delay: Duration) -> Result<(), QueueError> {
+        let _added: i64 = self
+            .connection
+            .run(&self.scripts.add, base, self.clock.now().0, |call| {
+                call.arg(OWN_JOB).arg(&self.opts).arg(delay.as_millis() as u64);
+                for work in work {
+                    call.arg(payload::own(work));
+                }
+            })
+            .await?;
         Ok(())
     }
 }

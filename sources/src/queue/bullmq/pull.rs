@@ -1,10 +1,11 @@
-//! How jobs are pulled: pick up what is there from all queues in turn; where nothing is, wait for a marker of any of them.
+//! How jobs are pulled: pick up what is there from all queues by fair shares; where nothing is, wait for a marker of any of them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use tracemill_model::ingest::Text;
 use tracemill_model::{Blame, Millis};
 
 use super::held::{Held, Inner};
@@ -15,6 +16,10 @@ use crate::queue::{Pulled, QueueError, Work, payload};
 
 /// How many jobs one call picks up, so that Redis is not held up.
 const TOGETHER: usize = 250;
+/// How many, where another queue may have some as well.
+const FEW: usize = 32;
+/// What a job costs beside the bytes of its object.
+const JOB: u64 = 1 << 10;
 
 /// A job's fields as the script answers them, id first.
 type Fields = Vec<Option<Vec<u8>>>;
@@ -90,36 +95,46 @@ impl BullQueue {
         }
     }
 
-    /// What is there right now, from all queues, beginning with another one each time.
+    /// What is there right now, from all queues by fair shares of the bytes that their jobs name.
     async fn pick_up(&self, max: usize, waiting: &mut Waiting) -> Result<Vec<Pulled>, QueueError> {
-        let count = self.inner.sources.len();
-        waiting.first = (waiting.first + 1) % count.max(1);
-        let mut picked: Vec<(usize, Fields)> = Vec::new();
+        let sources = &self.inner.sources;
+        for source in sources {
+            waiting.shares.join(&source.name);
+        }
+        let mut pulled = Vec::new();
         waiting.due = None;
-        for step in 0..count {
-            let source = (waiting.first + step) % count;
-            while picked.len() < max {
-                let most = TOGETHER.min(max - picked.len());
-                let outcome = self.fetch(source, most).await;
-                let (jobs, limited, due) = match outcome {
-                    Ok(answer) => answer,
-                    // What was picked up is ours already: it is handed out, and the error comes again.
-                    Err(error) if picked.is_empty() => return Err(error),
-                    Err(_) => return Ok(self.hand_out(picked).await),
-                };
-                let is_last = jobs.len() < most;
-                picked.extend(jobs.into_iter().map(|job| (source, job)));
-                let wakes = [
-                    (due > 0).then_some(due),
-                    (limited > 0).then(|| self.inner.clock.now().0 + limited),
-                ];
-                waiting.due = wakes.into_iter().flatten().chain(waiting.due).min();
-                if is_last {
-                    break;
-                }
+        while pulled.len() < max {
+            let Some(name) = waiting.shares.pick() else { break };
+            let Some(source) = sources.iter().position(|source| source.name == name) else {
+                waiting.shares.leave(&name);
+                continue;
+            };
+            // As many as the others can wait for.
+            let together = if waiting.shares.waiting() > 1 { FEW } else { TOGETHER };
+            let most = together.min(max - pulled.len());
+            let (jobs, limited, due) = match self.fetch(source, most).await {
+                Ok(answer) => answer,
+                // What was picked up is ours already: it is handed out, and the error comes again.
+                Err(error) if pulled.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            if jobs.len() < most {
+                waiting.shares.leave(&name);
+            }
+            let wakes = [
+                (due > 0).then_some(due),
+                (limited > 0).then(|| self.inner.clock.now().0 + limited),
+            ];
+            waiting.due = wakes.into_iter().flatten().chain(waiting.due).min();
+            let before = pulled.len();
+            self.hand_out(source, jobs, &mut pulled).await;
+            for job in &pulled[before..] {
+                let weight = job.job.project().map_or(1, |project| self.config.weights.of(project));
+                let cost = job.job.bytes().saturating_add(JOB) / u64::from(weight);
+                waiting.shares.charge(&name, cost);
             }
         }
-        Ok(self.hand_out(picked).await)
+        Ok(pulled)
     }
 
     async fn fetch(&self, source: usize, most: usize) -> Result<(Vec<Fields>, i64, i64), QueueError> {
@@ -136,12 +151,10 @@ impl BullQueue {
     }
 
     /// Makes jobs of what the script answered. Those that are marked as failed are failed here, or given up.
-    async fn hand_out(&self, picked: Vec<(usize, Fields)>) -> Vec<Pulled> {
-        let mut pulled = Vec::with_capacity(picked.len());
+    async fn hand_out(&self, source: usize, picked: Vec<Fields>, pulled: &mut Vec<Pulled>) {
         let mut doomed = Vec::new();
-        for (source, fields) in picked {
-            let job = read(&self.inner, source, &fields);
-            match job {
+        for fields in picked {
+            match read(&self.inner, source, &fields) {
                 Read::Doomed(held, reason) => doomed.push((held, reason)),
                 Read::Job(held, work) => {
                     let (attempts, enqueued) = (held.attempts, held.enqueued);
@@ -164,7 +177,6 @@ impl BullQueue {
         if self.inner.is_closed.load(Ordering::Acquire) {
             tracing::debug!("pulled_while_closing");
         }
-        pulled
     }
 }
 
@@ -182,13 +194,14 @@ fn read(inner: &Inner, source: usize, fields: &Fields) -> Read {
     // The older name wins where it is set, as in every reader of it.
     let made = number(7).or_else(|| number(6)).unwrap_or(0);
     let name = text(1);
-    let held = Box::new(Held {
+    let mut held = Box::new(Held {
         source,
         id: text(0).into(),
         opts: Opts::read(&text(3)),
         attempts: u32::try_from(made).unwrap_or(0),
         stack_trace: text(8).into_owned(),
         enqueued,
+        project: Text::default(),
     });
     let doom = bytes(9).filter(|reason| !reason.is_empty());
     let doom = doom.map(|reason| String::from_utf8_lossy(reason).into_owned());
@@ -199,6 +212,7 @@ fn read(inner: &Inner, source: usize, fields: &Fields) -> Read {
             reason: format!("the payload of job `{name}` of queue `{queue}` cannot be read: {error}"),
         },
     };
+    held.project = work.project().map(Arc::clone).unwrap_or_default();
     match (doom, work) {
         (None, work) => Read::Job(held, work),
         // A job of ours names what clients were promised: it is not left behind in the queue.

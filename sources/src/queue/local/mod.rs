@@ -1,13 +1,15 @@
 //! A queue in one file, for one process: the default, with nothing to install.
 //!
 //! *Invariants.* What was added is durable when [`Producer::add_work`] returns; calls at the same time share one sync of the
-//! file. Jobs are pulled in the order of their adding, those with a delay when they are due. After a crash everything that
-//! was not acknowledged is pulled again; a pulled job needs no lock, since there is one process. The file's pages are used
+//! file. Jobs of a project are pulled in the order of their adding, those with a delay when they are due; projects that have
+//! jobs are pulled from by fair shares of bytes, so that one's backlog does not delay the others'. After a crash everything
+//! that was not acknowledged is pulled again; a pulled job needs no lock, since there is one process. The file's pages are used
 //! again, and it is compacted at the start if most of it is empty.
 //!
 //! *Errors.* A second process is told that the file is in use. A disk that is full or fails makes `add` fail with a transient
 //! error and changes nothing; the file is opened again at the next call.
 
+mod lanes;
 mod record;
 mod store;
 mod writer;
@@ -15,18 +17,24 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
-use tracemill_operators::Clock;
+use tracemill_model::ingest::Text;
+use tracemill_operators::{Clock, Weights};
 
+use self::lanes::{Lane, Lanes};
 use self::store::{Change, Store};
-use self::writer::{Known, Shared, Writer};
+use self::writer::{Active, Known, Ready, Shared, Writer};
 use super::retry::{Backoff, Policy};
-use super::{Acknowledged, Depth, Failed, JobHandle, Producer, Pulled, Queue, QueueError, Retried, State, Work};
+use super::{
+    Acknowledged, Depth, Failed, JobHandle, Producer, ProjectDepth, Pulled, Queue, QueueError, Retried, State, Work,
+};
 
 /// The queue's name in what it hands out.
 const NAME: &str = "local";
@@ -42,6 +50,8 @@ pub struct LocalConfig {
     pub policy: Policy,
     /// How many failed jobs are kept; the oldest go first.
     pub keep_failed: u64,
+    /// The share of each project.
+    pub weights: Weights,
 }
 
 impl LocalConfig {
@@ -59,6 +69,7 @@ impl LocalConfig {
                 longest: Duration::from_secs(300),
             },
             keep_failed: 10_000,
+            weights: Weights::default(),
         }
     }
 }
@@ -80,13 +91,15 @@ impl LocalQueue {
     /// # Errors
     /// Another process has the file, or it cannot be read.
     pub fn open(config: &LocalConfig, clock: Clock) -> Result<Self, QueueError> {
-        let (store, counts) = Store::open(&config.path, config.keep_failed)?;
+        let (store, counts, lanes) = Store::open(&config.path, config.keep_failed)?;
         let shared = Arc::new(Shared {
             store,
             known: std::sync::Mutex::new(Known {
                 counts,
+                lanes: Lanes::new(config.weights.clone(), &lanes),
                 ..Known::default()
             }),
+            reading: std::sync::Mutex::new(()),
             bell: tokio::sync::Notify::new(),
             clock,
         });
@@ -110,56 +123,112 @@ impl LocalQueue {
         if due {
             self.writer.change(Change::Promote { now }).await?;
         }
-        let (from, end) = {
-            let known = self.shared.known();
-            (known.cursor, known.counts.next_number)
-        };
-        if from >= end {
-            return Ok(Vec::new());
+        let missing = max.saturating_sub(self.shared.known().ready.len());
+        if missing > 0 {
+            let shared = Arc::clone(&self.shared);
+            let name = Arc::clone(&self.name);
+            let read = tokio::task::spawn_blocking(move || fill(&shared, &name, max));
+            read.await.unwrap_or(Err(QueueError::Closed))?;
         }
-        let shared = Arc::clone(&self.shared);
-        let name = Arc::clone(&self.name);
-        let read = tokio::task::spawn_blocking(move || {
-            let rows = shared.store.read(from, max)?;
-            let pulled = rows.into_iter().map(|(number, bytes)| {
-                let record = record::read(&bytes);
-                Pulled {
-                    id: JobHandle(number),
-                    job: record.work,
-                    attempts: record.attempts,
-                    enqueued: record.enqueued,
-                    queue: Arc::clone(&name),
-                }
-            });
-            Ok(pulled.collect::<Vec<_>>())
-        });
-        let pulled = read.await.unwrap_or(Err(QueueError::Closed))?;
         // No await from here on: who drops the future before this has pulled nothing.
         let mut known = self.shared.known();
-        match pulled.last() {
-            Some(last) => known.cursor = last.id.0 + 1,
-            // Numbers up to `end` belong to delayed and failed jobs.
-            None => known.cursor = end,
-        }
-        for job in &pulled {
-            known.active.insert(job.id.0, (job.attempts, job.enqueued));
+        let count = max.min(known.ready.len());
+        let taken: Vec<Ready> = known.ready.drain(..count).collect();
+        let mut pulled = Vec::with_capacity(count);
+        for Ready { lane, job } in taken {
+            known.lanes.pulled(&lane);
+            let attempts = job.attempts;
+            known.active.insert(job.id.0, Active { lane, attempts });
+            pulled.push(job);
         }
         Ok(pulled)
     }
 
-    /// How many attempts of a pulled job were made before.
-    fn attempts(&self, handle: JobHandle) -> Option<u32> {
-        self.shared.known().active.get(&handle.0).map(|(attempts, _)| *attempts)
+    /// The lane of a pulled job, and how many attempts of it were made before.
+    fn active(&self, handle: JobHandle) -> Option<(Text, u32)> {
+        let known = self.shared.known();
+        let active = known.active.get(&handle.0)?;
+        Some((Arc::clone(&active.lane), active.attempts))
     }
 
-    async fn give_up(&self, handle: JobHandle, reason: &str) -> Result<(), QueueError> {
+    async fn give_up(&self, lane: Text, handle: JobHandle, reason: &str) -> Result<(), QueueError> {
         let change = Change::Fail {
+            lane,
             number: handle.0,
             reason: reason.to_owned(),
             at: self.shared.clock.now().0,
         };
         self.writer.change(change).await
     }
+}
+
+/// How much each project has, by name.
+fn projects(shared: &Shared) -> Result<Vec<ProjectDepth>, QueueError> {
+    let mut lanes: Vec<(Text, Lane)> = {
+        let known = shared.known();
+        known
+            .lanes
+            .iter()
+            .map(|(name, lane)| (Arc::clone(name), *lane))
+            .collect()
+    };
+    lanes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    shared.store.look(|jobs| {
+        let one = |(project, lane): (Text, Lane)| {
+            let first = jobs.of(&project, 0)?.next().transpose()?;
+            Ok(ProjectDepth {
+                waiting: lane.rows.saturating_sub(lane.active),
+                active: lane.active,
+                oldest: first.and_then(|(_, bytes)| record::enqueued(&bytes)),
+                project,
+            })
+        };
+        lanes.into_iter().map(one).collect()
+    })
+}
+
+/// Reads jobs from the file until `max` are ready or there are no more, in fair order.
+fn fill(shared: &Shared, name: &Arc<str>, max: usize) -> Result<(), QueueError> {
+    // One at a time: a pull that was given up may still be reading.
+    let _one = shared.reading.lock().unwrap_or_else(PoisonError::into_inner);
+    // Every number below this one is in what is looked at.
+    let end = shared.known().counts.next_number;
+    shared.store.look(|jobs| {
+        let mut open = HashMap::new();
+        loop {
+            let next = {
+                let mut known = shared.known();
+                if known.ready.len() >= max {
+                    None
+                } else {
+                    known.lanes.pick()
+                }
+            };
+            let Some((lane, from)) = next else { return Ok(()) };
+            let rows = match open.entry(Arc::clone(&lane)) {
+                Entry::Occupied(rows) => rows.into_mut(),
+                Entry::Vacant(place) => place.insert(jobs.of(&lane, from)?),
+            };
+            match rows.next().transpose()? {
+                Some((number, bytes)) => {
+                    let record = record::read(&bytes);
+                    let mut known = shared.known();
+                    known.lanes.read(&lane, number, record.work.bytes());
+                    let job = Pulled {
+                        id: JobHandle(number),
+                        job: record.work,
+                        attempts: record.attempts,
+                        enqueued: record.enqueued,
+                        queue: Arc::clone(name),
+                    };
+                    known.ready.push_back(Ready { lane, job });
+                }
+                // What came to it since is read the next time.
+                None if !shared.known().lanes.reached(&lane, end) => return Ok(()),
+                None => {}
+            }
+        }
+    })
 }
 
 #[async_trait]
@@ -199,37 +268,42 @@ impl Queue for LocalQueue {
     }
 
     async fn done(&self, handles: &[JobHandle]) -> Result<Acknowledged, QueueError> {
-        let (ours, lost): (Vec<JobHandle>, Vec<JobHandle>) = {
+        let (mut ours, mut lost) = (Vec::with_capacity(handles.len()), Vec::new());
+        {
             let known = self.shared.known();
-            handles.iter().partition(|handle| known.active.contains_key(&handle.0))
-        };
+            for handle in handles {
+                match known.active.get(&handle.0) {
+                    Some(active) => ours.push((Arc::clone(&active.lane), handle.0)),
+                    None => lost.push(*handle),
+                }
+            }
+        }
         let done = ours.len();
         if done > 0 {
-            let numbers = ours.into_iter().map(|handle| handle.0).collect();
-            self.writer.change(Change::Done(numbers)).await?;
+            self.writer.change(Change::Done(ours)).await?;
         }
         Ok(Acknowledged { done, lost })
     }
 
     async fn retry(&self, handle: JobHandle, reason: &str) -> Result<Retried, QueueError> {
-        let Some(made) = self.attempts(handle) else {
+        let Some((lane, made)) = self.active(handle) else {
             return Ok(Retried::Lost);
         };
         let Some(wait) = self.policy.next(made, 0.0) else {
-            self.give_up(handle, reason).await?;
+            self.give_up(lane, handle, reason).await?;
             return Ok(Retried::Exhausted);
         };
         let due = (!wait.is_zero()).then(|| self.shared.clock.after(wait).0);
         let number = handle.0;
-        self.writer.change(Change::Retry { number, due }).await?;
+        self.writer.change(Change::Retry { lane, number, due }).await?;
         Ok(Retried::After(wait))
     }
 
     async fn fail(&self, handle: JobHandle, reason: &str) -> Result<bool, QueueError> {
-        if self.attempts(handle).is_none() {
+        let Some((lane, _)) = self.active(handle) else {
             return Ok(false);
-        }
-        self.give_up(handle, reason).await?;
+        };
+        self.give_up(lane, handle, reason).await?;
         Ok(true)
     }
 
@@ -239,8 +313,8 @@ impl Queue for LocalQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         let shared = Arc::clone(&self.shared);
-        let read = tokio::task::spawn_blocking(move || shared.store.read(0, 1));
-        let first = read.await.unwrap_or(Err(QueueError::Closed))?;
+        let read = tokio::task::spawn_blocking(move || projects(&shared));
+        let projects = read.await.unwrap_or(Err(QueueError::Closed))?;
         let known = self.shared.known();
         let active = known.active.len() as u64;
         Ok(Depth {
@@ -248,7 +322,8 @@ impl Queue for LocalQueue {
             active,
             delayed: known.counts.delayed,
             failed: known.counts.failed,
-            oldest: first.first().and_then(|(_, bytes)| record::enqueued(bytes)),
+            oldest: projects.iter().filter_map(|project| project.oldest).min(),
+            projects,
         })
     }
 
@@ -291,7 +366,8 @@ impl Producer for LocalQueue {
             return Ok(());
         }
         let now = self.shared.clock.now();
-        let records = work.iter().map(|work| record::new(work, now)).collect();
+        let one = |work| (record::lane_of(work), record::new(work, now));
+        let records = work.iter().map(one).collect();
         let due = (!delay.is_zero()).then(|| self.shared.clock.after(delay).0);
         self.writer.change(Change::Add { records, due }).await
     }

@@ -1,7 +1,10 @@
 //! How a job lies in the file: attempts (4 bytes), time of adding in ms (8 bytes), then its work as JSON; a failed one has
 //! time (8 bytes), length of the reason (4 bytes) and reason before that. Little-endian. Pure.
 
+use std::sync::Arc;
+
 use tracemill_model::Millis;
+use tracemill_model::ingest::Text;
 
 use crate::queue::{Work, payload};
 
@@ -36,6 +39,16 @@ pub(super) fn count_attempt(record: &mut [u8]) {
 pub(super) fn enqueued(record: &[u8]) -> Option<Millis> {
     let bytes = record.get(4..)?.first_chunk::<8>()?;
     Some(Millis(i64::from_le_bytes(*bytes)))
+}
+
+/// The lane of a job: its project, or none where it is of no project or cannot be read.
+pub(super) fn lane(record: &[u8]) -> Text {
+    lane_of(&read(record).work)
+}
+
+/// The lane of what a job asks for.
+pub(super) fn lane_of(work: &Work) -> Text {
+    work.project().map(Arc::clone).unwrap_or_default()
 }
 
 /// Reads a record; one that is damaged is [`Work::Broken`].

@@ -101,6 +101,138 @@ fn objects_of(range: std::ops::Range<usize>) -> Vec<String> {
     jobs(range).iter().map(|job| job.object.to_string()).collect()
 }
 
+fn of_project(project: &str, range: std::ops::Range<usize>) -> Vec<Job> {
+    let one = |n| Job {
+        project: project.into(),
+        bytes: 1_000,
+        ..job(format!("{project}-{n}"))
+    };
+    range.map(one).collect()
+}
+
+fn projects_of(pulled: &[Pulled]) -> Vec<String> {
+    let project = |pulled: &Pulled| pulled.job.project().map(ToString::to_string).unwrap_or_default();
+    pulled.iter().map(project).collect()
+}
+
+/// How many of the first `of` jobs are of a project.
+fn count(pulled: &[Pulled], of: usize, project: &str) -> usize {
+    projects_of(&pulled[..of])
+        .iter()
+        .filter(|name| *name == project)
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_delays_others_by_no_more_than_its_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = clock();
+    let queue = open(folder.path(), &clock);
+    queue.add(&of_project("flood", 0..5_000)).await.unwrap();
+    let first = queue.pull(1_000, SOON).await.unwrap();
+    assert_eq!(count(&first, 1_000, "flood"), 1_000, "who is alone gets everything");
+    queue.add(&of_project("late", 0..100)).await.unwrap();
+    queue.add(&of_project("later", 0..10)).await.unwrap();
+    let pulled = queue.pull(1_000, SOON).await.unwrap();
+    assert_eq!(
+        count(&pulled, 30, "later"),
+        10,
+        "by turns: {:?}",
+        projects_of(&pulled[..30])
+    );
+    assert_eq!(count(&pulled, 212, "late"), 100);
+    for project in ["flood", "late", "later"] {
+        let of = |pulled: &&Pulled| pulled.job.project().is_some_and(|name| &**name == project);
+        let numbers: Vec<JobHandle> = pulled.iter().filter(of).map(|pulled| pulled.id).collect();
+        assert!(numbers.is_sorted(), "{project} comes in the order of its adding");
+    }
+    queue.done(&ids(&pulled)).await.unwrap();
+    let depth = queue.depth().await.unwrap();
+    let told = |project: &ProjectDepth| (project.project.to_string(), project.waiting, project.active);
+    assert_eq!(
+        depth.projects.iter().map(told).collect::<Vec<_>>(),
+        [("flood".to_owned(), 3_110, 1_000)],
+        "what is done is forgotten"
+    );
+    drop(queue);
+    // The first thousand was not acknowledged: the project's own order is kept over a restart, and nothing is lost.
+    let queue = open(folder.path(), &clock);
+    let pulled = queue.pull(10_000, SOON).await.unwrap();
+    assert_eq!(pulled.len(), 4_110);
+    assert_eq!(ids(&pulled[..1_000]), ids(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weight_is_a_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalConfig {
+        weights: Weights::new([("heavy", 3)]),
+        ..LocalConfig::new(folder.path().join("queue.redb"))
+    };
+    let queue = LocalQueue::open(&config, Clock::system()).unwrap();
+    queue.add(&of_project("light", 0..400)).await.unwrap();
+    queue.add(&of_project("heavy", 0..400)).await.unwrap();
+    let pulled = queue.pull(400, SOON).await.unwrap();
+    let heavy = count(&pulled, 400, "heavy");
+    assert!((299..=301).contains(&heavy), "{heavy}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_come_back_stay_with_their_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, ms) = clock();
+    let queue = open(folder.path(), &clock);
+    queue.add(&of_project("flood", 0..100)).await.unwrap();
+    queue.add(&of_project("small", 0..1)).await.unwrap();
+    let pulled = queue.pull(10, SOON).await.unwrap();
+    let small = pulled
+        .iter()
+        .find(|pulled| pulled.job.project().is_some_and(|name| &**name == "small"));
+    assert!(matches!(
+        queue.retry(small.unwrap().id, "no").await.unwrap(),
+        Retried::After(_)
+    ));
+    ms.fetch_add(5_000, Ordering::SeqCst);
+    let pulled = queue.pull(3, SOON).await.unwrap();
+    assert_eq!(count(&pulled, 3, "small"), 1, "{:?}", projects_of(&pulled));
+    assert_eq!(pulled.iter().map(|pulled| pulled.attempts).max(), Some(1));
+}
+
+/// As versions before lanes wrote it: one table by number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_an_older_version_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/queue.redb");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (clock, _) = clock();
+    let older = redb::Database::create(&path).unwrap();
+    let write = older.begin_write().unwrap();
+    {
+        let mut waiting = write
+            .open_table(redb::TableDefinition::<u64, &[u8]>::new("waiting"))
+            .unwrap();
+        for number in 0..25_000u64 {
+            let project = if number % 2 == 0 { "even" } else { "odd" };
+            let job = of_project(project, number as usize..number as usize + 1).remove(0);
+            let record = record::new(&Work::Take(job), clock.now());
+            waiting.insert(number + 7, &*record).unwrap();
+        }
+    }
+    write.commit().unwrap();
+    drop(older);
+    for _ in 0..2 {
+        let queue = open(folder.path(), &clock);
+        queue.add(&of_project("new", 0..1)).await.unwrap();
+        let pulled = queue.pull(30_000, SOON).await.unwrap();
+        let odd = |pulled: &&Pulled| pulled.job.project().is_some_and(|name| &**name == "odd");
+        let odd: Vec<u64> = pulled.iter().filter(odd).map(|pulled| pulled.id.0).collect();
+        assert_eq!(odd, (0..12_500).map(|n| n * 2 + 8).collect::<Vec<u64>>());
+        let new = |pulled: &&Pulled| pulled.job.project().is_some_and(|name| &**name == "new");
+        let new = pulled.iter().filter(new).map(|pulled| pulled.id.0);
+        assert_eq!(new.min(), Some(25_007), "numbers go on");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_wait_longer_each_time_and_end_as_failed() {
     let folder = tempfile::tempdir().unwrap();

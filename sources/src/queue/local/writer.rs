@@ -1,16 +1,17 @@
 //! The one thread that writes: changes that wait at the same time share one transaction, and so one sync of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot};
-use tracemill_model::Millis;
+use tracemill_model::ingest::Text;
 use tracemill_operators::Clock;
 
-use super::store::{Change, Counts, Store};
-use crate::queue::{QueueError, State};
+use super::lanes::Lanes;
+use super::store::{Change, Counts, LaneChanges, Store};
+use crate::queue::{Pulled, QueueError, State};
 
 /// How many changes share a transaction at most.
 const TOGETHER: usize = 4_096;
@@ -19,11 +20,27 @@ const TOGETHER: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) counts: Counts,
-    /// The first number that was not pulled yet.
-    pub(super) cursor: u64,
-    /// What is pulled: attempts made before, and when it was added.
-    pub(super) active: BTreeMap<u64, (u32, Millis)>,
+    pub(super) lanes: Lanes,
+    /// What was read from the file and not handed out: the next that are pulled.
+    pub(super) ready: VecDeque<Ready>,
+    /// What is pulled.
+    pub(super) active: BTreeMap<u64, Active>,
     pub(super) state: State,
+}
+
+/// A job that was read from the file.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) lane: Text,
+    pub(super) job: Pulled,
+}
+
+/// A job that is pulled.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) lane: Text,
+    /// Attempts made before.
+    pub(super) attempts: u32,
 }
 
 /// What the writer and its callers share.
@@ -31,6 +48,8 @@ pub(super) struct Known {
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) known: Mutex<Known>,
+    /// Held by whoever reads jobs from the file.
+    pub(super) reading: Mutex<()>,
     /// Rings when there may be something to pull, and when the queue closes.
     pub(super) bell: Notify,
     pub(super) clock: Clock,
@@ -121,16 +140,15 @@ fn run(shared: &Shared, inbox: &Receiver<Ask>) {
             changes.push(ask.change);
             replies.push(ask.reply);
         }
+        let reopened = if is_broken { reopen(shared) } else { Ok(()) };
         let next = shared.known().counts.next_number;
-        let reopened = if is_broken { shared.store.reopen() } else { Ok(()) };
         let outcome = reopened.and_then(|()| shared.store.apply(next, &changes));
         is_broken = outcome.is_err();
         shared.note(&outcome);
-        if let Ok(counts) = outcome {
-            settle(&mut shared.known(), counts, &changes);
+        let answer = outcome.map(|(counts, lanes)| {
+            settle(&mut shared.known(), counts, &lanes, &changes);
             shared.bell.notify_waiters();
-        }
-        let answer = outcome.map(|_| ());
+        });
         for reply in replies {
             // Its caller may have gone.
             let _ = reply.send(answer.clone());
@@ -139,20 +157,33 @@ fn run(shared: &Shared, inbox: &Receiver<Ask>) {
     shared.store.close();
 }
 
+fn reopen(shared: &Shared) -> Result<(), QueueError> {
+    let (next, lanes) = shared.store.reopen()?;
+    let mut known = shared.known();
+    known.counts.next_number = known.counts.next_number.max(next);
+    known.lanes.found(&lanes);
+    Ok(())
+}
+
 /// What a transaction changes in memory.
-fn settle(known: &mut Known, counts: Counts, changes: &[Change]) {
+fn settle(known: &mut Known, counts: Counts, lanes: &LaneChanges, changes: &[Change]) {
     known.counts = counts;
     for change in changes {
         match change {
-            Change::Done(numbers) => {
-                for number in numbers {
-                    known.active.remove(number);
+            Change::Done(jobs) => {
+                for (_, number) in jobs {
+                    give_back(known, *number);
                 }
             }
-            Change::Retry { number, .. } | Change::Fail { number, .. } => {
-                known.active.remove(number);
-            }
+            Change::Retry { number, .. } | Change::Fail { number, .. } => give_back(known, *number),
             Change::Add { .. } | Change::Promote { .. } => {}
         }
+    }
+    known.lanes.changed(lanes);
+}
+
+fn give_back(known: &mut Known, number: u64) {
+    if let Some(active) = known.active.remove(&number) {
+        known.lanes.given_back(&active.lane);
     }
 }
