@@ -151,15 +151,17 @@ install_chromium() {
         command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || die "chromium is needed: install it"
         echo "test-services: unpacking chromium into $folder" >&2
         apt-get install -qq --yes --download-only --no-install-recommends -o Debug::NoLocking=1 \
-            -o "Dir::Cache::archives=$folder/packages" chromium fonts-dejavu-core fonts-liberation fontconfig-config >&2 ||
+            -o "Dir::Cache::archives=$folder/packages" chromium fonts-liberation fontconfig-config >&2 ||
             die "apt-get cannot download chromium; run apt-get update, or install it"
         for package in "$folder"/packages/*.deb; do
             dpkg-deb -x "$package" "$folder/root"
         done
         rm -rf "$folder/packages"
-        printf '<?xml version="1.0"?>\n<fontconfig>\n<dir>%s</dir>\n<dir>/usr/share/fonts</dir>\n<cachedir>%s</cachedir>\n%s\n</fontconfig>\n' \
+        printf '<?xml version="1.0"?>\n<fontconfig>\n<dir>%s</dir>\n<dir>/usr/share/fonts</dir>\n<cachedir>%s</cachedir>\n%s\n%s\n%s\n</fontconfig>\n' \
             "$folder/root/usr/share/fonts" "$folder/fonts" \
-            '<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>' >"$folder/fonts.conf"
+            '<alias><family>system-ui</family><prefer><family>Liberation Sans</family></prefer></alias>' \
+            '<alias><family>sans-serif</family><prefer><family>Liberation Sans</family></prefer></alias>' \
+            '<alias><family>monospace</family><prefer><family>Liberation Mono</family></prefer></alias>' >"$folder/fonts.conf"
         libraries=$(find "$folder/root" -name '*.so*' -exec dirname {} + | sort -u | tr '\n' ':')
         printf '#!/bin/sh\nFONTCONFIG_FILE=%s LD_LIBRARY_PATH=%s exec %s "$@"\n' "'$folder/fonts.conf'" "'$libraries'" \
             "'$folder/root/usr/lib/chromium/chromium'" >"$folder/bin/chromium"

@@ -1,7 +1,7 @@
 //! What the pages tell of the machinery: from this process's registry, from the files that other processes of this machine
 //! leave, and from the stores of the exports.
 //!
-//! *Invariants.* Nothing is asked before somebody looks. Stores are listed at most every [`FRESH`], by one look at a time; one
+//! *Invariants.* Nothing is asked before somebody looks. Stores are listed at most every 15 s, by one look at a time; one
 //! that does not answer in time is told as such, and the rest is shown.
 
 use std::time::{Duration, Instant};

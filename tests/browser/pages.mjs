@@ -88,7 +88,8 @@ function watch(page, where, expected = []) {
     if (["error", "warning"].includes(message.type()) && !expected.some((part) => message.text().includes(part))) fault(where(), `console: ${message.text()}`);
   });
   page.on("pageerror", (error) => fault(where(), `script: ${error.message}`));
-  page.on("requestfailed", (request) => fault(where(), `failed: ${request.url()} ${request.failure()?.errorText}`));
+  // A browser may leave the icon when it goes to the next page.
+  page.on("requestfailed", (request) => request.url().endsWith("icon.svg") || fault(where(), `failed: ${request.url()} ${request.failure()?.errorText}`));
   page.on("response", (response) => {
     if (response.status() >= 400) fault(where(), `${response.status()} of ${response.url()}`);
     if (!response.url().startsWith(SITE)) fault(where(), `asks another: ${response.url()}`);

@@ -10,7 +10,7 @@
 //! Invariants:
 //! 1. A page is of one project, which its visitor may see; a session of a key sees the key's project alone, and another's
 //!    pages are for it as if they were not there.
-//! 2. Templates escape whatever they are given. The one thing that is written as HTML is made by [`json`], which escapes itself.
+//! 2. Templates escape whatever they are given. The one thing that is written as HTML is made by `json`, which escapes itself.
 //! 3. Nothing runs that is not served from here: no script, style, image or frame of others (`Content-Security-Policy`).
 //! 4. Everything can be read without a script; the one there is adds keys and a side pane.
 //! 5. A payload is read only where its step is opened.

@@ -54,24 +54,16 @@ impl Extent {
         }
     }
 
-    /// Round times on its axis, from its begin: at most six, the first at 0.
-    pub(super) fn ticks(self) -> Vec<Tick> {
+    /// Where round times are on its axis, from its begin: at most six, the first at 0.
+    pub(super) fn ticks(self) -> Vec<i64> {
         let length = self.length().max(1);
         let step = STEPS.into_iter().find(|step| length / step <= 5).unwrap_or(length);
         let all = (0..=5_i64)
             .map(|n| n.saturating_mul(step))
             .take_while(|at| *at <= length);
-        let place = |at: i64| i64::try_from(i128::from(at) * i128::from(WIDTH) / i128::from(length)).unwrap_or(WIDTH);
-        all.map(|at| Tick { x: place(at), ms: at }).collect()
+        all.map(|at| i64::try_from(i128::from(at) * i128::from(WIDTH) / i128::from(length)).unwrap_or(WIDTH))
+            .collect()
     }
-}
-
-/// A time on the axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tick {
-    pub(super) x: i64,
-    /// After the begin.
-    pub(super) ms: i64,
 }
 
 const STEPS: [i64; 26] = [
@@ -128,20 +120,18 @@ mod tests {
 
     #[test]
     fn an_axis_has_few_round_times() {
-        let ticks = |length: i64| -> Vec<i64> {
+        let ticks = |length: i64| {
             Extent {
                 from: 7,
                 to: 7 + length,
             }
             .ticks()
-            .iter()
-            .map(|t| t.ms)
-            .collect()
         };
         assert_eq!(ticks(1_000), [0, 200, 400, 600, 800, 1_000]);
-        assert_eq!(ticks(14_999), [0, 5_000, 10_000]);
-        assert_eq!(ticks(0), [0, 1]);
-        assert_eq!(Extent { from: 0, to: 400 }.ticks()[1], Tick { x: 250, ms: 100 });
+        assert_eq!(ticks(15_000), [0, 333, 666, 1_000]);
+        assert_eq!(ticks(14_999), [0, 333, 666]);
+        assert_eq!(ticks(400), [0, 250, 500, 750, 1_000]);
+        assert_eq!(ticks(0), [0, 1_000]);
     }
 
     proptest! {

@@ -41,7 +41,9 @@ struct TracePage {
     figures: Vec<(&'static str, String)>,
     scores: Vec<Score>,
     rows: Vec<Row>,
-    ticks: Vec<(i64, String)>,
+    /// Places of round times on the axis, and the time at its end.
+    ticks: Vec<i64>,
+    length: String,
     width: i64,
     is_cut: bool,
     steps: String,
@@ -151,11 +153,8 @@ fn view_of(visitor: &Visitor, row: TraceRow, mut steps: Vec<StepRow>, scores: &[
         figures: figures(&steps, extent),
         scores: scores_of(scores.iter().filter(|score| score.observation_id.is_none())),
         rows: rows(&row.id, &steps, scores, extent),
-        ticks: extent
-            .ticks()
-            .iter()
-            .map(|tick| (tick.x, format::duration(tick.ms)))
-            .collect(),
+        ticks: extent.ticks(),
+        length: format::duration(extent.length()),
         width: WIDTH,
         is_cut,
         steps: format::grouped(steps.len() as u64),

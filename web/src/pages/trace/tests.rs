@@ -30,6 +30,7 @@ fn page(steps: Vec<StepRow>, trace: &str) -> TracePage {
         scores: Vec::new(),
         rows: rows(trace, &steps, &[], extent),
         ticks: Vec::new(),
+        length: String::new(),
         width: WIDTH,
         is_cut: false,
         steps: steps.len().to_string(),
