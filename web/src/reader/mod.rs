@@ -139,7 +139,10 @@ impl Reader {
         let ReadConfig {
             max_rows, max_bytes, ..
         } = self.0.config;
-        let mut statement = statement.setting("cancel_http_readonly_queries_on_client_close", 1);
+        // ClickHouse looks whether the client is still there while it runs queries that are declared to be readonly.
+        let mut statement = statement
+            .setting("readonly", 2)
+            .setting("cancel_http_readonly_queries_on_client_close", 1);
         if max_rows > 0 {
             statement = statement.setting("max_rows_to_read", max_rows);
         }
