@@ -257,7 +257,8 @@ fn each_service_has_a_variable_of_its_own() {
     let named = "[clickhouse.read_only]\nurl = \"http://people:hush-p@own:1\"\n";
     let user = "[clickhouse]\nread_only = { user = \"people\", password = \"${CH_EXPORT_PASSWORD}\" }\n";
     let all: &[(&str, &str)] = &[URL, READ_ONLY, EXPORT];
-    let cases: [(&str, &[(&str, &str)], [&str; 3]); 7] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], [&'a str; 3]);
+    let cases: [Case<'_>; 7] = [
         (none, all, [writer, reader, exporter]),
         (none, &[URL], [writer, writer, writer]),
         (none, &[URL, READ_ONLY], [writer, reader, writer]),
