@@ -11,6 +11,8 @@
 #   scripts/bench.sh --isolation ...  what readers, ingestion and an export do to each other: table and plots (about 12 minutes);
 #                                    its own arguments: --quick, --span S, --days N, --queries QPS, --events RATE, --rows NAME,
 #                                    --step, --json FILE
+#   scripts/bench.sh --queries ...   what pages and routes read, against the reference's queries, on 5 million observations (made once);
+#                                    its own arguments: --quick, --rounds N, --page NAME, --json FILE
 #   scripts/bench.sh ARGS...         --store local, --rounds N, --sides tracemill,reference, --json FILE
 #
 # Needs cargo, python3 with pip, npm (which fetches the ClickHouse library once), and 10 GB of disk (40 GB with --big) in the
@@ -26,6 +28,7 @@ target=${CARGO_TARGET_DIR:-$root/target}/release
 micro=no
 ingest=no
 isolation=no
+queries=no
 json=
 args=()
 while [[ $# -gt 0 ]]; do
@@ -33,6 +36,7 @@ while [[ $# -gt 0 ]]; do
         --micro) micro=yes ;;
         --ingest) ingest=yes ;;
         --isolation) isolation=yes ;;
+        --queries) queries=yes ;;
         --json) json=${2:?--json needs a file}; shift ;;
         *) args+=("$1") ;;
     esac
@@ -80,6 +84,9 @@ if [[ $ingest == yes ]]; then
 fi
 if [[ $isolation == yes ]]; then
     exec "$target/isolation" "${args[@]}" --dir "$folder" --json "${json:-$folder/isolation.json}" --tracemill "$target/tracemill" 9>&-
+fi
+if [[ $queries == yes ]]; then
+    exec "$target/queries" "${args[@]}" --dir "$folder" --json "${json:-$folder/queries.json}" --tracemill "$target/tracemill" 9>&-
 fi
 if python=$(peer_python); then
     args+=(--python "$python")

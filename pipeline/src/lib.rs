@@ -17,6 +17,7 @@ pub mod load;
 pub mod observe;
 pub mod pace;
 pub mod preflight;
+mod profile;
 pub mod runtime;
 pub mod send;
 pub mod session;

@@ -121,8 +121,12 @@ impl Site {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// Writes the graph file.
-    fn graph(&self) -> PathBuf {
+    /// Its graph file, written anew.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    #[must_use]
+    pub fn graph(&self) -> PathBuf {
         let folder = self.scratch.path().display();
         let Self {
             port,

@@ -19,6 +19,7 @@ mod ingest_poison;
 mod ingest_redis;
 mod late;
 mod preflight;
+mod profile;
 mod read;
 mod roles;
 mod rows;

@@ -417,8 +417,12 @@ mod tests {
         }
         listing.filters.truncate(1);
         let sql = listing.count().sql().to_owned();
-        let narrow = "tuple(timestamp, is_deleted, name) AS w FROM traces FINAL WHERE project_id = {project:String} AND w.2 = 0";
-        assert!(sql.contains(narrow), "deletions are looked at in the newest version: {sql}");
+        let narrow =
+            "tuple(timestamp, is_deleted, name) AS w FROM traces FINAL WHERE project_id = {project:String} AND w.2 = 0";
+        assert!(
+            sql.contains(narrow),
+            "deletions are looked at in the newest version: {sql}"
+        );
     }
 
     #[test]
@@ -432,6 +436,9 @@ mod tests {
         let sql = listing.count().sql().to_owned();
         let inner = sql.split("IN (SELECT").nth(1).expect("a subquery");
         assert!(inner.contains("AND toDate(timestamp) >= toDate("), "{sql}");
-        assert!(!inner.contains("AND timestamp >="), "another version may be of another hour: {sql}");
+        assert!(
+            !inner.contains("AND timestamp >="),
+            "another version may be of another hour: {sql}"
+        );
     }
 }
