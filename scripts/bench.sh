@@ -13,6 +13,8 @@
 #                                    --step, --json FILE
 #   scripts/bench.sh --flood ...     what one project's flood does to nine others: time to the row without and with it (about 4
 #                                    minutes); its own arguments: --quick, --span S, --rate EVENTS, --times N, --json FILE
+#   scripts/bench.sh --queries ...   what pages and routes read, against the reference's queries, on 5 million observations (made once);
+#                                    its own arguments: --quick, --rounds N, --page NAME, --json FILE
 #   scripts/bench.sh ARGS...         --store local, --rounds N, --sides tracemill,reference, --json FILE
 #
 # Needs cargo, python3 with pip, npm (which fetches the ClickHouse library once), and 10 GB of disk (40 GB with --big) in the
@@ -29,6 +31,7 @@ micro=no
 ingest=no
 isolation=no
 flood=no
+queries=no
 json=
 args=()
 while [[ $# -gt 0 ]]; do
@@ -37,6 +40,7 @@ while [[ $# -gt 0 ]]; do
         --ingest) ingest=yes ;;
         --isolation) isolation=yes ;;
         --flood) flood=yes ;;
+        --queries) queries=yes ;;
         --json) json=${2:?--json needs a file}; shift ;;
         *) args+=("$1") ;;
     esac
@@ -87,6 +91,9 @@ if [[ $isolation == yes ]]; then
 fi
 if [[ $flood == yes ]]; then
     exec "$target/flood" "${args[@]}" --dir "$folder" --json "${json:-$folder/flood.json}" --tracemill "$target/tracemill" 9>&-
+fi
+if [[ $queries == yes ]]; then
+    exec "$target/queries" "${args[@]}" --dir "$folder" --json "${json:-$folder/queries.json}" --tracemill "$target/tracemill" 9>&-
 fi
 if python=$(peer_python); then
     args+=(--python "$python")

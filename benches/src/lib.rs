@@ -2,7 +2,7 @@
 //!
 //! `export` measures the exporter against its peers, `peer` is the reference query with a plain HTTP client, `alone` measures
 //! the read and the encoder by themselves, `ingest` measures ingestion against plain inserts, `isolation` what readers, ingestion and
-//! export do to each other, and `bridge`, `dedup` and `encode` are micro benchmarks.
+//! export do to each other, `queries` what pages read against the reference's queries, and `bridge`, `dedup` and `encode` are micro benchmarks.
 
 pub mod client;
 pub mod day;

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod overview;
 pub mod pace;
 pub mod preflight;
+mod profile;
 mod profiles;
 pub mod runtime;
 pub mod send;

@@ -139,7 +139,7 @@ impl Site {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// Writes the graph file.
+    /// Its graph file, written anew.
     ///
     /// # Panics
     /// It cannot be written.

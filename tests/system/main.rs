@@ -23,6 +23,7 @@ mod late;
 mod memory;
 mod pages;
 mod preflight;
+mod profile;
 mod profiles;
 mod read;
 mod roles;

@@ -247,7 +247,7 @@ impl Service {
         self.within_deadline(query.fetch_one::<T>()).await
     }
 
-    async fn within_deadline<T>(
+    pub(crate) async fn within_deadline<T>(
         &self,
         answer: impl Future<Output = clickhouse::error::Result<T>>,
     ) -> Result<T, WarehouseError> {

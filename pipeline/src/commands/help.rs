@@ -281,6 +281,21 @@ Examples:
 
 Exit codes: 0 done, 2 the arguments are wrong, 3 ClickHouse cannot be reached.";
 
+pub(super) const PROFILE_QUERIES: &str = "\
+Run the queries of pages and of the API against ClickHouse, with ids of the largest projects, and say what each costs: \
+time of the first and of a second run, rows and bytes read, granules, rows returned, memory.
+
+Uses the read_only service with its limits. Where a query reads much to return little, and an index or a projection would \
+change that, it says so, with its cost on disk and for writes, and prints the statements. Changes nothing. Granules need \
+SELECT on system.query_log; --cold needs SYSTEM DROP MARK CACHE and SYSTEM DROP UNCOMPRESSED CACHE, and says where it has \
+them not.
+
+Examples:
+  tracemill profile-queries GRAPH.toml
+  tracemill profile-queries GRAPH.toml --project my-project --json | jq '.projects[].patterns[].steps[] | select(.advice)'
+
+Exit codes: 0 done, 2 the file has faults, 3 ClickHouse cannot be reached, 10 user or password, 11 and 12 tables and columns.";
+
 pub(super) const CLICKHOUSE: &str = "\
 Run the embedded ClickHouse by itself, on the data folder of a demo or of an [embedded] section, until Ctrl-C.
 

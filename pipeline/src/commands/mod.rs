@@ -12,6 +12,7 @@ mod letters;
 mod migrate;
 mod place;
 mod plan;
+mod profile_queries;
 mod profiles;
 mod replay;
 mod run;
@@ -91,6 +92,9 @@ enum Command {
     /// Write synthetic agent runs into ClickHouse, and the ledger of what is true of them.
     #[command(long_about = help::SYNTH)]
     Synth(synth::SynthArgs),
+    /// Say what the queries of pages and of the API cost on a server, and what would make them cheaper.
+    #[command(long_about = help::PROFILE_QUERIES)]
+    ProfileQueries(profile_queries::ProfileArgs),
     /// Run the embedded ClickHouse by itself.
     #[command(long_about = help::CLICKHOUSE)]
     Clickhouse(clickhouse::ClickhouseArgs),
@@ -112,9 +116,12 @@ impl Cli {
     #[must_use]
     pub fn log_filter(&self) -> &str {
         let default = match self.command {
-            Command::Demo(_) | Command::Doctor(_) | Command::Status(_) | Command::Verify(_) | Command::Letters(_) => {
-                "warn"
-            }
+            Command::Demo(_)
+            | Command::Doctor(_)
+            | Command::Status(_)
+            | Command::Verify(_)
+            | Command::Letters(_)
+            | Command::ProfileQueries(_) => "warn",
             _ => "info",
         };
         self.log.as_deref().unwrap_or(default)
@@ -146,6 +153,7 @@ impl Cli {
             Command::Migrate(args) => migrate::migrate(args).await,
             Command::Profiles(args) => profiles::profiles(&args),
             Command::Synth(args) => synth::synth(args).await,
+            Command::ProfileQueries(args) => profile_queries::profile(args).await,
             Command::Clickhouse(args) => clickhouse::clickhouse(args).await,
         }
     }

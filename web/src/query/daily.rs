@@ -6,7 +6,7 @@ use tracemill_model::Table;
 use tracemill_warehouse::Statement;
 
 use super::filter::{Filter, Span};
-use super::list::{DayCount, Listing, NEWEST_FIRST};
+use super::list::{DayCount, Listing, NEWEST_FIRST, by_partition};
 use crate::reader::comment;
 
 /// The usage of a model on a day.
@@ -17,10 +17,13 @@ pub struct DayUsage {
     /// The model; empty where there is none.
     pub model: String,
     /// Units of input.
+    #[serde(rename = "input_units")]
     pub input: u64,
     /// Units of output.
+    #[serde(rename = "output_units")]
     pub output: u64,
     /// Units in all.
+    #[serde(rename = "total_units")]
     pub total: u64,
     /// As a decimal number.
     pub cost: String,
@@ -45,28 +48,25 @@ pub fn traces(project: &str, span: Span, filters: Vec<Filter>) -> Listing {
 /// Usage by day and model of observations that began within a span, of traces that match.
 #[must_use]
 pub fn usage(project: &str, span: Span, filters: &[Filter]) -> Statement {
-    let mut sql = "SELECT day, w.3 AS model, sum(w.4) AS input, sum(w.5) AS output, sum(w.6) AS total, \
-         toString(sum(w.7)) AS cost, uniqExact(w.8) AS traces, count() AS observations FROM (\
-         SELECT toUInt16(toDate(start_time)) AS day, argMax(tuple(start_time, is_deleted, ifNull(provided_model_name, ''), \
-         arraySum(mapValues(mapFilter((k, v) -> startsWith(k, 'input'), usage_details))), \
-         arraySum(mapValues(mapFilter((k, v) -> startsWith(k, 'output'), usage_details))), \
-         usage_details['total'], ifNull(total_cost, 0), trace_id), (event_ts, is_deleted)) AS w \
-         FROM observations WHERE project_id = {project:String}"
+    // Aliases that are no columns: an alias hides the column of its name from the conditions.
+    let mut sql = "SELECT toUInt16(toDate(start_time)) AS day, ifNull(provided_model_name, '') AS model, \
+         sum(arraySum(mapValues(mapFilter((k, v) -> startsWith(k, 'input'), usage_details)))) AS input_units, \
+         sum(arraySum(mapValues(mapFilter((k, v) -> startsWith(k, 'output'), usage_details)))) AS output_units, \
+         sum(usage_details['total']) AS total_units, toString(sum(ifNull(total_cost, 0))) AS cost, \
+         uniqExact(trace_id) AS traces, count() AS observations \
+         FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0"
         .to_owned();
     span.sql("start_time", &mut sql);
-    sql.push_str(" GROUP BY type, toDate(start_time), id HAVING w.2 = 0");
     let of_traces = Filter::OfTraces {
         filters: filters.to_vec(),
     };
     if !filters.is_empty() {
         sql.push_str(" AND ");
-        sql.push_str(&of_traces.sql("t", 0, "w.8"));
+        sql.push_str(&of_traces.sql("t", 0, "trace_id"));
     }
-    sql.push_str(") GROUP BY day, model ORDER BY day DESC, model");
-    let statement = Statement::new(sql, comment("observation", "daily", project))
-        .param("project", project)
-        .setting("optimize_aggregation_in_order", 1);
-    let statement = span.bind(statement);
+    sql.push_str(" GROUP BY day, model ORDER BY day DESC, model");
+    let statement = Statement::new(sql, comment("observation", "daily", project)).param("project", project);
+    let statement = span.bind(by_partition(statement));
     match filters.is_empty() {
         true => statement,
         false => of_traces.bind("t", 0, statement),

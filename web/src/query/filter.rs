@@ -25,6 +25,18 @@ impl Span {
         }
     }
 
+    /// The condition that a row is of the span's days, by the same parameters: for rows whose versions may differ in their time.
+    pub(super) fn days_sql(self, column: &str, sql: &mut String) {
+        for (end, operator, name) in [(self.from, ">=", "from"), (self.to, "<=", "to")] {
+            if end.is_some() {
+                let _ = write!(
+                    sql,
+                    " AND toDate({column}) {operator} toDate(fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC'))"
+                );
+            }
+        }
+    }
+
     pub(super) fn bind(self, mut statement: Statement) -> Statement {
         if let Some(from) = self.from {
             statement = statement.param("from", from);
@@ -296,9 +308,8 @@ fn of_traces(filters: &[Filter], own: &str, column: &str) -> String {
         let _ = write!(conditions, " AND {condition}");
     }
     format!(
-        "{column} IN (SELECT id FROM (SELECT id, argMax(tuple({}), (event_ts, traces.is_deleted)) AS t \
-         FROM traces WHERE project_id = {{project:String}} GROUP BY toDate(timestamp), id \
-         HAVING t.1 = 0{conditions}))",
+        "{column} IN (SELECT id FROM (SELECT id, tuple({}) AS t FROM traces FINAL \
+         WHERE project_id = {{project:String}} AND t.1 = 0{conditions}))",
         columns.join(", ")
     )
 }
@@ -321,8 +332,8 @@ impl Related {
         let Self { table, by, .. } = self;
         let columns: String = self.columns.iter().map(|column| format!(", {column}")).collect();
         let mut rows = format!(
-            "SELECT argMax(tuple(is_deleted, {by}{columns}), (event_ts, {table}.is_deleted)) AS r FROM {table} \
-             WHERE project_id = {{project:String}}"
+            "SELECT tuple(is_deleted, {by}{columns}) AS r FROM {table} FINAL \
+             WHERE project_id = {{project:String}} AND r.1 = 0"
         );
         if self.from.is_some() {
             let time = table.time_column();
@@ -331,7 +342,6 @@ impl Related {
                 " AND {time} >= fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')"
             );
         }
-        let _ = write!(rows, " GROUP BY {} HAVING r.1 = 0", super::list::key(*table));
         if self.name.is_some() {
             let _ = write!(rows, " AND r.3 = {{{own}_name:String}}");
         }

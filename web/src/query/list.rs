@@ -190,38 +190,54 @@ impl Listing {
         format!("w.{}", place.map_or(1, |place| place + 1))
     }
 
-    /// The newest version of each id, if it is alive and matches. Read in the order of the sort key, so that ClickHouse holds one
-    /// group at a time.
+    /// The newest version of each id, if it is alive and matches.
     fn winners(&self, span: Span) -> String {
         self.winners_with(span, &[])
     }
 
-    /// The same with `more` columns in the tuple.
+    /// The same with `more` columns in the tuple `w`.
+    ///
+    /// Where an index knows the few rows that can match, only those are read, and grouped. Everything else is read with `FINAL`, of
+    /// narrow columns alone: it merges in the order of the sort key, so it holds a few blocks, and is several times as fast as
+    /// grouping by id.
     pub(super) fn winners_with(&self, span: Span, more: &[&'static str]) -> String {
         let (table, time) = (self.table.name(), self.table.time_column());
+        let columns = self.columns(more).join(", ");
+        let indexed: Vec<(usize, &Filter)> = self
+            .filters
+            .iter()
+            .enumerate()
+            .filter(|(_, filter)| is_indexed(self.table, filter))
+            .collect();
+        let (newest, source, grouped) = match indexed.is_empty() {
+            true => (
+                format!("tuple({columns})"),
+                format!("{table} FINAL"),
+                " AND ".to_owned(),
+            ),
+            false => (
+                format!("argMax(tuple({columns}), (event_ts, is_deleted))"),
+                table.to_owned(),
+                format!(" GROUP BY {} HAVING ", key(self.table)),
+            ),
+        };
         let mut sql = format!(
-            "SELECT id, toUInt16(toDate({time})) AS day, argMax(tuple({}), (event_ts, is_deleted)) AS w FROM {table} \
-             WHERE project_id = {{project:String}}",
-            self.columns(more).join(", ")
+            "SELECT id, toUInt16(toDate({time})) AS day, {newest} AS w FROM {source} WHERE project_id = {{project:String}}"
         );
         span.sql(time, &mut sql);
-        for (index, filter) in self.filters.iter().enumerate() {
-            if is_indexed(self.table, filter) {
-                let condition = filter.sql("f", index, filter.column());
-                let _ = write!(
-                    sql,
-                    " AND id IN (SELECT id FROM {table} WHERE project_id = {{project:String}} AND {condition})"
-                );
-            }
+        for (index, filter) in indexed {
+            let condition = filter.sql("f", index, filter.column());
+            let _ = write!(
+                sql,
+                " AND id IN (SELECT id FROM {table} WHERE project_id = {{project:String}}"
+            );
+            // All versions of a row are of one day.
+            span.days_sql(time, &mut sql);
+            let _ = write!(sql, " AND {condition})");
         }
-        let _ = write!(
-            sql,
-            " GROUP BY {} HAVING {} = 0",
-            key(self.table),
-            self.winner("is_deleted")
-        );
+        let _ = write!(sql, "{grouped}{} = 0", self.winner_of("is_deleted", more));
         for (index, filter) in self.filters.iter().enumerate() {
-            let condition = filter.sql("f", index, &self.winner(filter.column()));
+            let condition = filter.sql("f", index, &self.winner_of(filter.column(), more));
             let _ = write!(sql, " AND {condition}");
         }
         sql
@@ -232,7 +248,7 @@ impl Listing {
         let statement = Statement::new(sql, comment)
             .param("project", &self.project)
             .setting("optimize_aggregation_in_order", 1);
-        let statement = span.bind(statement);
+        let statement = span.bind(by_partition(statement));
         self.filters
             .iter()
             .enumerate()
@@ -240,6 +256,11 @@ impl Listing {
                 filter.bind("f", index, statement)
             })
     }
+}
+
+/// For `FINAL`: versions of one row are all in one partition, since the row's day is part of its key, and a partition is a month.
+pub(super) fn by_partition(statement: Statement) -> Statement {
+    statement.setting("do_not_merge_across_partitions_select_final", 1)
 }
 
 /// The sort key of a table after the project.
@@ -394,5 +415,30 @@ mod tests {
         for wide in ["input", "output", "metadata", "FINAL"] {
             assert!(!sql.contains(wide), "{wide}: {sql}");
         }
+        listing.filters.truncate(1);
+        let sql = listing.count().sql().to_owned();
+        let narrow =
+            "tuple(timestamp, is_deleted, name) AS w FROM traces FINAL WHERE project_id = {project:String} AND w.2 = 0";
+        assert!(
+            sql.contains(narrow),
+            "deletions are looked at in the newest version: {sql}"
+        );
+    }
+
+    #[test]
+    fn an_index_is_asked_for_whole_days() {
+        let mut listing = listing(NEWEST_FIRST);
+        listing.span.from = Some(Millis(5));
+        listing.filters = vec![Filter::Is {
+            column: "user_id",
+            value: "u".to_owned(),
+        }];
+        let sql = listing.count().sql().to_owned();
+        let inner = sql.split("IN (SELECT").nth(1).expect("a subquery");
+        assert!(inner.contains("AND toDate(timestamp) >= toDate("), "{sql}");
+        assert!(
+            !inner.contains("AND timestamp >="),
+            "another version may be of another hour: {sql}"
+        );
     }
 }

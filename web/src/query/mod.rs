@@ -1,6 +1,6 @@
 //! What is asked of ClickHouse for the read API: statements with bound parameters, and their typed rows. No I/O.
 //!
-//! A list is read in three steps, none of which sorts wide rows or merges them (`FINAL`):
+//! A list is read in three steps, none of which sorts wide rows or merges them (`FINAL` is for narrow columns alone):
 //!
 //! ```text
 //! winners: the newest version of each id, by narrow columns in the order of the sort key ──► how many on each day
@@ -19,6 +19,7 @@ pub mod gathered;
 pub mod list;
 pub mod metrics;
 pub mod observations;
+pub mod patterns;
 pub mod processes;
 pub mod scores;
 pub mod search;

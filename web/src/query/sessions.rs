@@ -8,7 +8,7 @@ use tracemill_model::Table;
 use tracemill_warehouse::Statement;
 
 use super::filter::{Filter, Span};
-use super::list::{Listing, NEWEST_FIRST, Page, Place};
+use super::list::{Listing, NEWEST_FIRST, Page, Place, by_partition};
 use crate::reader::comment;
 
 /// A session, as its first trace began it.
@@ -29,11 +29,9 @@ pub struct SessionRow {
 pub fn list(project: &str, span: Span, environments: &[String], page: Page) -> Statement {
     let mut sql = "SELECT session AS id, toUnixTimestamp64Milli(begun) AS created_at, \
          CAST(first_environment, 'String') AS environment, count() OVER () AS total FROM (\
-         SELECT w.3 AS session, min(w.1) AS begun, argMin(w.4, w.1) AS first_environment FROM (\
-         SELECT id, argMax(tuple(timestamp, is_deleted, ifNull(session_id, ''), environment), (event_ts, is_deleted)) AS w \
-         FROM traces WHERE project_id = {project:String} AND id IN (\
-         SELECT id FROM traces WHERE project_id = {project:String} AND session_id != '') \
-         GROUP BY toDate(timestamp), id HAVING w.2 = 0 AND w.3 != '') GROUP BY session) WHERE 1"
+         SELECT ifNull(session_id, '') AS session, min(timestamp) AS begun, argMin(environment, timestamp) AS first_environment \
+         FROM traces FINAL WHERE project_id = {project:String} AND is_deleted = 0 AND session_id != '' \
+         GROUP BY session) WHERE 1"
         .to_owned();
     span.sql("begun", &mut sql);
     if !environments.is_empty() {
@@ -47,9 +45,8 @@ pub fn list(project: &str, span: Span, environments: &[String], page: Page) -> S
     );
     let statement = Statement::new(sql, comment("session", "list", project))
         .param("project", project)
-        .param("environments", environments)
-        .setting("optimize_aggregation_in_order", 1);
-    span.bind(statement)
+        .param("environments", environments);
+    span.bind(by_partition(statement))
 }
 
 /// The traces of a session: an index on session ids finds them.

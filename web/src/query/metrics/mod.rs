@@ -377,7 +377,7 @@ mod tests {
             aggregation: Aggregation::Count,
         }];
         let plain = query.statement().sql().to_owned();
-        for other in ["JOIN", "traces", "scores", "FINAL", "input", "output", "metadata"] {
+        for other in ["JOIN", "traces", "scores", "input", "output", "metadata"] {
             assert!(!plain.contains(other), "{other}: {plain}");
         }
         query.dimensions = vec![view.dimension("traceName").unwrap()];
