@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tracemill_tests::engine::free_port;
-use tracemill_tests::{Clients, Running, Site, http, wait_until};
+use tracemill_tests::{Clients, Running, Site, StoreServer, http, wait_until};
 
 /// How long what is waited for may take to happen.
 const SOON: Duration = Duration::from_secs(60);
@@ -160,4 +160,87 @@ fn a_role_opens_only_what_it_needs() {
     assert!(ask("GET", "/api/public/health").is_err(), "it does not listen");
     assert!(!queue.exists(), "it opens no queue");
     let _ = Site::stop(export);
+}
+
+/// Clients send for a while, and all of it is stored.
+fn goes_on(site: &Site, running: &mut Running, journal: &std::path::Path, seed: &str) {
+    let before = std::fs::metadata(journal).map_or(0, |file| file.len());
+    let clients = Clients::start(&site.url(), journal, &["--rate", "250", "--seed", seed]);
+    wait_until("some are stored", SOON, || clients.heard() > before + (64 << 10));
+    assert_eq!(clients.stop().retries, 0, "no client notices");
+    // By the metrics: the command `status` asks the stores, which may be away.
+    running.until("all of it is acknowledged", SOON, |_| {
+        let (_, metrics) = site.tells("/metrics");
+        let is = |line: &str| metrics.lines().any(|one| one == line);
+        let is_empty = ["waiting", "active", "delayed"]
+            .iter()
+            .all(|state| is(&format!("tracemill_queue_jobs{{state=\"{state}\"}} 0")));
+        (is_empty && is("tracemill_ingestion_epochs_open 0")).then_some(())
+    });
+}
+
+/// The states of workloads by the metrics.
+fn is_up(site: &Site, workload: &str) -> bool {
+    let (_, metrics) = site.tells("/metrics");
+    let name = format!("tracemill_workload_up{{workload=\"{workload}\"}} ");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    value.expect("the workload is told") == "1"
+}
+
+#[test]
+fn a_store_that_is_away_stops_the_export_alone_and_each_has_its_own_memory() {
+    let site = Site::new();
+    let mut server = StoreServer::start("s3", &site.scratch.join("store"), &[]);
+    let lake = format!(
+        "[store.lake]\nurl = 's3://lake/p/'\n[store.lake.options]\nendpoint = '{}'\nregion = 'us-east-1'\n\
+         access_key_id = 'let-me-in'\nsecret_access_key = 'secret'\n",
+        server.endpoint()
+    );
+    let export = export(&site, &site.engine.url());
+    let own = format!(
+        "[store.lake]\n        url = \"{}\"\n",
+        site.scratch.join("lake").display()
+    );
+    assert!(export.contains(&own), "the store of the export is replaced");
+    let site = site.with(&export.replace(&own, &lake));
+    let journal = site.scratch.join("journal.jsonl");
+    let mut running = site.start_as(&["--role", "ingestion"]);
+    running.until("it takes requests", SOON, |_| {
+        let ready = http::request(site.port(), "GET", "/api/public/ready", "", b"").ok()?;
+        (ready.0 == 200).then_some(())
+    });
+    goes_on(&site, &mut running, &journal, "first");
+    let _ = Site::stop(running);
+
+    server.stop();
+    let mut running = site.run();
+    goes_on(&site, &mut running, &journal, "away");
+    running.until("the export is down, or waits", SOON * 3, |running| {
+        let waits = ["workload_failed", "blob_export_waiting", "commit_waits_for_store"];
+        waits
+            .iter()
+            .any(|message| !running.records(message).is_empty())
+            .then_some(())
+    });
+    assert!(is_up(&site, "ingestion"));
+    server.restart();
+    running.until("it exports", SOON * 4, |running| {
+        let exports = site.exports(running)["exports"].clone();
+        let committed = exports
+            .as_array()?
+            .iter()
+            .filter_map(|export| export["windowsCommitted"].as_u64());
+        (committed.sum::<u64>() > 0).then_some(())
+    });
+    let (_, metrics) = site.tells("/metrics");
+    for workload in ["ingestion", "export"] {
+        let name = format!("tracemill_memory_limit_bytes{{workload=\"{workload}\"}} ");
+        let limit = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        assert_eq!(limit, Some("167772160"), "{workload} has all of the budget for itself");
+    }
+    running.signal("TERM");
+    let output = running.wait(SOON * 10);
+    assert_eq!(output.code, Some(0), "{}", output.tail());
+    let report = site.compare(&journal);
+    assert!(report["right"] == true, "ClickHouse is not the oracle: {report:#}");
 }
