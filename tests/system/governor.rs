@@ -81,7 +81,7 @@ fn inserts_become_fewer_while_parts_pile_up_and_come_back_when_they_are_merged()
     assert!(after[1..].iter().all(|gap| *gap >= 1_500), "{after:?}");
 
     site.engine.execute("SYSTEM START MERGES");
-    running.until("batches wait their age again", SOON, |running| {
+    running.until("batches wait their age again", SOON * 2, |running| {
         (governor(running)["stretch"] == 1).then_some(())
     });
     assert!(!running.records("inserts_relaxed").is_empty());
