@@ -35,8 +35,9 @@ const EVERY: Duration = Duration::from_secs(1);
 pub const RECENT: Duration = Duration::from_secs(4);
 /// What a probe is to take at most, unless a target is given: far more than it takes on a server that is not overloaded.
 const PROBE: Duration = Duration::from_millis(100);
-/// Bytes a second of full speed, before any were seen.
-const UNSEEN: f64 = 64.0 * 1024.0 * 1024.0;
+/// The least that counts as full speed, in bytes a second: what was seen of small windows says nothing of large ones, and a part of
+/// that little would starve these.
+const LEAST: f64 = 64.0 * 1024.0 * 1024.0;
 /// What was the full speed fades by that part each second, so that a peak of long ago is not taken for it.
 const FADES: f64 = 0.002;
 
@@ -127,16 +128,11 @@ fn settings(share: f64, leaves: u64, full: f64) -> Settings {
 struct Speed {
     bytes: u64,
     full: f64,
-    is_seen: bool,
 }
 
 impl Default for Speed {
     fn default() -> Self {
-        Self {
-            bytes: 0,
-            full: UNSEEN,
-            is_seen: false,
-        }
+        Self { bytes: 0, full: LEAST }
     }
 }
 
@@ -146,9 +142,7 @@ impl Speed {
         let read = bytes.saturating_sub(self.bytes);
         self.bytes = bytes;
         if share >= 1.0 && read > 0 {
-            let known = if self.is_seen { self.full * (1.0 - FADES) } else { 0.0 };
-            self.full = known.max(read as f64);
-            self.is_seen = true;
+            self.full = (self.full * (1.0 - FADES)).max(read as f64).max(LEAST);
         }
         read
     }
@@ -172,14 +166,20 @@ mod tests {
     }
 
     #[test]
-    fn full_speed_is_what_was_seen_at_full_speed() {
+    fn full_speed_is_what_was_seen_at_full_speed_and_never_little() {
         let mut speed = Speed::default();
+        const SEEN: u64 = 400 << 20;
         assert_eq!(speed.look(1_000, 0.5), 1_000);
-        assert!((speed.full - UNSEEN).abs() < 1.0, "held back it says nothing");
+        assert!((speed.full - LEAST).abs() < 1.0, "held back it says nothing");
         assert_eq!(speed.look(3_000, 1.0), 2_000);
-        assert!((speed.full - 2_000.0).abs() < 1.0);
-        let _ = speed.look(3_500, 1.0);
-        assert!(speed.full > 1_990.0, "a slow second does not forget it");
+        assert!(
+            (speed.full - LEAST).abs() < 1.0,
+            "a small window is no measure of a large one"
+        );
+        let _ = speed.look(3_000 + SEEN, 1.0);
+        assert!((speed.full - SEEN as f64).abs() < 1.0);
+        let _ = speed.look(4_000 + SEEN, 1.0);
+        assert!(speed.full > SEEN as f64 * 0.99, "a slow second does not forget it");
         assert_eq!(speed.look(100, 1.0), 0, "counted anew");
     }
 }
