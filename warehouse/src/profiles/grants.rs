@@ -12,10 +12,34 @@ const ENGINES: [&str; 2] = ["MergeTree", "ReplacingMergeTree"];
 
 /// The system tables that a service reads, `doctor` included.
 pub const SYSTEM_TABLES: [(ServiceKind, &[&str]); 3] = [
-    (ServiceKind::ReadOnly, &["tables", "columns", "settings", "quota_usage"]),
+    (
+        ServiceKind::ReadOnly,
+        &[
+            "tables",
+            "columns",
+            "settings",
+            "quota_usage",
+            // The load by service on the page of operations.
+            "processes",
+            // `profile-queries`.
+            "parts",
+            "parts_columns",
+            "data_skipping_indices",
+            "projections",
+        ],
+    ),
     (
         ServiceKind::ReadWrite,
-        &["tables", "columns", "settings", "quota_usage"],
+        &[
+            "tables",
+            "columns",
+            "settings",
+            "quota_usage",
+            // The governor of inserts.
+            "parts",
+            "merges",
+            "merge_tree_settings",
+        ],
     ),
     (
         ServiceKind::Export,
@@ -28,6 +52,7 @@ pub const SYSTEM_TABLES: [(ServiceKind, &[&str]); 3] = [
             "metrics",
             "asynchronous_metrics",
             "server_settings",
+            "processes",
             "mutations",
             "disks",
         ],
@@ -79,6 +104,10 @@ pub fn grants(kind: ServiceKind, database: &str, cluster: bool) -> Vec<String> {
     for name in system.map_or(&[] as &[&str], |(_, names)| names) {
         grants.push(format!("GRANT SELECT ON system.{name}"));
     }
+    if kind != ServiceKind::ReadWrite {
+        // Those of other users: the governor counts them, and the page of operations sums them up.
+        grants.push("GRANT SHOW PROCESSES ON *.*".to_owned());
+    }
     if kind == ServiceKind::Export {
         // That it is kept, and nothing of what is in it.
         grants.push("GRANT SHOW TABLES ON system.query_log".to_owned());
@@ -101,7 +130,7 @@ mod tests {
     fn who_reads_cannot_write_and_nobody_has_everything() {
         for kind in [ServiceKind::ReadOnly, ServiceKind::Export] {
             for grant in grants(kind, "lf", false) {
-                let is_harmless = grant.starts_with("GRANT SELECT ON ") || grant.starts_with("GRANT SHOW TABLES ON ");
+                let is_harmless = grant.starts_with("GRANT SELECT ON ") || grant.starts_with("GRANT SHOW ");
                 assert!(is_harmless, "{kind}: {grant}");
             }
         }
