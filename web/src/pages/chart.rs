@@ -9,7 +9,7 @@ const BASE: f64 = 118.0;
 /// Room above the tallest bar.
 const TOP: f64 = 8.0;
 /// Room for the labels of values at the left.
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 66.0;
 /// Bars are at most that wide.
 const WIDEST: f64 = 36.0;
 
