@@ -43,13 +43,16 @@ struct Stored {
     windows: Vec<ExportWindow>,
 }
 
+/// A listing of the stores, or why there is none, and when it was asked for.
+type Listing = (Instant, Result<Vec<Stored>, String>);
+
 /// Looks at everything.
 #[derive(Debug)]
 pub struct Overseer {
     checked: Checked,
     registry: Registry,
     clock: Clock,
-    stored: Mutex<Option<(Instant, Result<Vec<Stored>, String>)>>,
+    stored: Mutex<Option<Listing>>,
 }
 
 impl Overseer {

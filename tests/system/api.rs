@@ -179,13 +179,13 @@ fn a_query_ends_at_the_server_when_its_reader_goes_away() {
          WHERE sipHash64(n.number) % 1000000007 = 0",
     );
     let mut reader = TcpStream::connect(("127.0.0.1", site.port())).expect("a connection");
-    let request = format!("GET /api/public/observations HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
+    let request = format!("GET /api/public/observations/{MARK}-span HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
     reader.write_all(request.as_bytes()).expect("a request");
     let of_reads = "log_comment LIKE '%\"feature\":\"read\"%'";
     let runs = || {
-        let running = site.engine.query(&format!(
-            "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE '%\"feature\":\"read\"%'"
-        ));
+        let running = site
+            .engine
+            .query("SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE '%\"feature\":\"read\"%'");
         running.trim() != "0"
     };
     wait_until("the query runs", SOON, runs);

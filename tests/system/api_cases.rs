@@ -232,11 +232,7 @@ fn lists() -> Vec<Case> {
         ("tags", mark("tag")),
         ("environment", MARK.to_owned()),
     ];
-    let filters = [
-        ("filter", of_metadata.clone()),
-        ("filter", of_user.clone()),
-        ("filter", of_tags.clone()),
-    ];
+    let filters = [("filter", of_metadata), ("filter", of_user), ("filter", of_tags)];
     let trace_only = [
         ("name", mark("trace")),
         (
@@ -259,7 +255,7 @@ fn lists() -> Vec<Case> {
         ("environment", MARK.to_owned()),
         ("version", mark("version")),
         ("fromStartTime", from),
-        ("toStartTime", to.clone()),
+        ("toStartTime", to),
     ];
     list(
         "/observations",

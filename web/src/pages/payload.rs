@@ -110,7 +110,7 @@ fn text_of(text: &str) -> String {
 
 /// A value of metadata: HTML of JSON, or a text.
 pub(super) fn value(text: &str) -> Block {
-    block("json", String::new(), text.to_owned())
+    block("json", String::new(), text)
 }
 
 /// Objects and lists as HTML.
@@ -132,21 +132,21 @@ fn turn(message: Message) -> Turn {
 
 fn part(part: Part) -> Block {
     match part {
-        Part::Text(text) => block("text", String::new(), text),
+        Part::Text(text) => block("text", String::new(), &text),
         Part::Thought(text) => Block {
             is_folded: true,
-            ..block("thought", "Thought".to_owned(), text)
+            ..block("thought", "Thought".to_owned(), &text)
         },
-        Part::Call { name, id, arguments } => block("call", with_id(&format!("Calls {name}"), id), arguments),
+        Part::Call { name, id, arguments } => block("call", with_id(&format!("Calls {name}"), id), &arguments),
         Part::Answer { name, id, content } => {
             let label = name.map_or_else(|| "Answer".to_owned(), |name| format!("Answer of {name}"));
-            block("answer", with_id(&label, id), content)
+            block("answer", with_id(&label, id), &content)
         }
         Part::Media { kind, place } => {
             let text = place.unwrap_or_else(|| "in the payload itself".to_owned());
-            block("media", format!("Media: {kind}"), text)
+            block("media", format!("Media: {kind}"), &text)
         }
-        Part::Json(json) => block("json", String::new(), json),
+        Part::Json(json) => block("json", String::new(), &json),
     }
 }
 
@@ -157,10 +157,10 @@ fn with_id(label: &str, id: Option<String>) -> String {
     }
 }
 
-fn block(kind: &'static str, label: String, text: String) -> Block {
-    let json = if kind == "text" { None } else { coloured(&text) };
+fn block(kind: &'static str, label: String, text: &str) -> Block {
+    let json = if kind == "text" { None } else { coloured(text) };
     let is_folded = text.len() > FOLDED && kind != "text";
-    let text = if json.is_some() { String::new() } else { text_of(&text) };
+    let text = if json.is_some() { String::new() } else { text_of(text) };
     Block {
         kind,
         label,

@@ -17,8 +17,8 @@ pub(crate) struct Fields {
 impl Fields {
     pub(crate) const NAMES: [&str; 3] = ["details", "subject", "annotation"];
 
-    pub(crate) fn of(names: Option<Vec<String>>) -> Self {
-        let has = |name: &str| names.iter().flatten().any(|own| own == name);
+    pub(crate) fn of(names: Option<&[String]>) -> Self {
+        let has = |name: &str| names.is_some_and(|names| names.iter().any(|own| own == name));
         Self {
             details: has("details"),
             subject: has("subject"),

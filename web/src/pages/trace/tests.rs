@@ -17,7 +17,7 @@ fn step(id: &str, parent: Option<&str>, start: i64, end: Option<i64>) -> StepRow
     }
 }
 
-fn page(steps: Vec<StepRow>, trace: &str) -> TracePage {
+fn page(steps: &[StepRow], trace: &str) -> TracePage {
     let extent = Extent::of(steps.iter().map(|step| (step.start, step.end))).expect("steps");
     TracePage {
         frame: Frame::bare("x"),
@@ -26,9 +26,9 @@ fn page(steps: Vec<StepRow>, trace: &str) -> TracePage {
         base: links::trace("p", trace),
         facts: Vec::new(),
         tags: Vec::new(),
-        figures: figures(&steps, extent),
+        figures: figures(steps, extent),
         scores: Vec::new(),
-        rows: rows(trace, &steps, &[], extent),
+        rows: rows(trace, steps, &[], extent),
         ticks: Vec::new(),
         length: String::new(),
         width: WIDTH,
@@ -51,7 +51,7 @@ fn what_is_opened_is_closed_after_its_last_step() {
     let deep: Vec<StepRow> = (0..500)
         .map(|n: i64| step(&n.to_string(), (n > 0).then(|| (n - 1).to_string()).as_deref(), n, None))
         .collect();
-    let html = page(deep, "t").render().expect("a page");
+    let html = page(&deep, "t").render().expect("a page");
     let count = |part: &str| html.matches(part).count();
     assert_eq!(count("<details open"), DEEPEST_FOLD);
     assert_eq!(count("<details"), count("</details>"));
@@ -66,7 +66,7 @@ fn what_users_sent_is_text() {
     one.model = Some(hostile.to_owned());
     one.r#type = hostile.to_owned();
     one.level = hostile.to_owned();
-    let mut page = page(vec![one], hostile);
+    let mut page = page(&[one], hostile);
     page.name = hostile.to_owned();
     page.frame = Frame::bare(hostile);
     page.tags = vec![(links::traces_with("p", "tags", hostile), hostile.to_owned())];
@@ -120,8 +120,8 @@ fn a_page_is_as_long_as_its_steps() {
             .collect()
     };
     let began = std::time::Instant::now();
-    let long = page(steps(5_000), "t").render().expect("a page").len();
+    let long = page(&steps(5_000), "t").render().expect("a page").len();
     println!("5,000 steps: {long} bytes of HTML in {:?}", began.elapsed());
-    let short = page(steps(500), "t").render().expect("a page").len();
+    let short = page(&steps(500), "t").render().expect("a page").len();
     assert!(long < 11 * short, "{long} {short}");
 }

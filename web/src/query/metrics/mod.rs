@@ -248,10 +248,10 @@ impl Bucket {
     pub const fn of(ms: i64) -> Self {
         const MINUTE: i64 = 60_000;
         match ms / 50 / MINUTE {
-            ..=4 => Self::Minute,
-            ..=239 => Self::Hour,
-            ..=5_759 => Self::Day,
-            ..=20_159 => Self::Week,
+            ..5 => Self::Minute,
+            5..240 => Self::Hour,
+            240..5_760 => Self::Day,
+            5_760..20_160 => Self::Week,
             _ => Self::Month,
         }
     }

@@ -315,7 +315,7 @@ mod tests {
                 "timeDimension": {"granularity": "year"}, "fromTimestamp": "soon", "toTimestamp": "2026-01-02"}"#,
         )
         .unwrap_err();
-        assert_eq!(faults.len(), 9, "{faults:#?}");
+        assert_eq!(faults.len(), 10, "{faults:#?}");
         let backwards = of(
             r#"{"view": "observations", "metrics": [{"measure": "count", "aggregation": "count"}],
                 "fromTimestamp": "2026-01-02", "toTimestamp": "2026-01-01"}"#,

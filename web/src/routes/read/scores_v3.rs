@@ -124,7 +124,7 @@ pub(crate) async fn list(mut ask: Ask) -> Answer<impl Serialize> {
     let project = &*ask.project();
     let params = &mut ask.params;
     let (limit, cursor) = (params.limit(MOST), params.cursor());
-    let fields = Fields::of(params.fields(&Fields::NAMES));
+    let fields = Fields::of(params.fields(&Fields::NAMES).as_deref());
     let listing = Listing {
         table: Table::Scores,
         project: project.to_owned(),
