@@ -105,11 +105,19 @@ pub(crate) fn single(
     access: Access,
     limits: &Limits,
 ) -> Result<(Text, Checked), BatchError> {
-    let named = match kind {
-        Single::SpanUpdate => field(body, "spanId"),
-        Single::GenerationUpdate => field(body, "generationId"),
-        _ => None,
+    let (named, missing) = match kind {
+        Single::SpanUpdate => (field(body, "spanId"), "spanId: required, the id of the span that is changed"),
+        Single::GenerationUpdate => (
+            field(body, "generationId"),
+            "generationId: required, the id of the generation that is changed",
+        ),
+        _ => (None, ""),
     };
+    // What changes nothing that there is would be a new entity with a part of its fields.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    if is_object && !missing.is_empty() && named.is_none() && field(body, "id").is_none() {
+        return Err(BatchError::Shape(missing));
+    }
     let id = named.as_deref().unwrap_or(id);
     let batch = events::single(kind, body, id, now, access, &limits.of_events())?;
     Ok((entity(&batch), batch.into()))

@@ -54,6 +54,13 @@ fn scores_singles_and_deletions() {
         let entity = raw[0]["body"].get("id").unwrap_or(&raw[0]["id"]);
         assert_eq!(entity, id, "{method} {path}");
     }
+    let stored = server.raws().len();
+    for (path, named) in [("spans", "spanId"), ("generations", "generationId")] {
+        let answer = server.send("PATCH", &format!("/api/public/{path}"), &headers, br#"{"name":"n"}"#);
+        assert_eq!(answer.status, 400, "an update of nothing that there is");
+        assert!(answer.json().to_string().contains(named), "{}", answer.json());
+    }
+    assert_eq!(server.raws().len(), stored, "nothing of it is stored");
     let trace = server.send("DELETE", "/api/public/traces/a%2Fb%20c", &headers, b"");
     assert_eq!(
         (trace.status, trace.json()),
