@@ -106,7 +106,10 @@ pub(crate) fn single(
     limits: &Limits,
 ) -> Result<(Text, Checked), BatchError> {
     let (named, missing) = match kind {
-        Single::SpanUpdate => (field(body, "spanId"), "spanId: required, the id of the span that is changed"),
+        Single::SpanUpdate => (
+            field(body, "spanId"),
+            "spanId: required, the id of the span that is changed",
+        ),
         Single::GenerationUpdate => (
             field(body, "generationId"),
             "generationId: required, the id of the generation that is changed",
