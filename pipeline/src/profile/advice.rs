@@ -266,6 +266,8 @@ mod tests {
             "{advice:?}"
         );
         let mut other = sizes(&[], &[]);
+        // Few enough for an index, which finds granules.
+        let figure = self::figure(By::Column("trace_id"), 3_000_000, 100 << 20, 3);
         let by_rows = advise(&figure, &other).expect("advice");
         assert_eq!(by_rows.storage, 9_000_000);
         other.index_bytes.push(("id".to_owned(), 7_000_000));
