@@ -22,7 +22,7 @@ const CARRIED: [(&str, [(&str, &str); 4]); 3] = [
         [
             ("max_memory_usage", "500000000"),
             ("max_threads", "2"),
-            ("priority", "0"),
+            ("priority", "1"),
             ("max_execution_time", "25"),
         ],
     ),
@@ -106,13 +106,7 @@ fn everything_runs_with_just_its_grants_and_every_query_carries_its_limits() {
         assert!(count > 5, "{user} asked {count} times");
         let mut wrong = vec!["JSONExtractString(log_comment, 'feature') = ''".to_owned()];
         for (name, value) in settings {
-            // What is a server's default is not in the log.
-            let unset = if value == "0" {
-                " AND Settings['priority'] != ''"
-            } else {
-                ""
-            };
-            wrong.push(format!("(Settings['{name}'] != '{value}'{unset})"));
+            wrong.push(format!("(Settings['{name}'] != '{value}')"));
         }
         let sql = format!(
             "SELECT any(log_comment), any(mapFilter((name, value) -> name IN ('max_memory_usage', 'max_threads', \
