@@ -9,9 +9,9 @@ impl Nice {
     /// Of what waits for nobody.
     pub const NONE: Self = Self(0);
     /// Of what moves an export's batches.
-    pub const EXPORT: Self = Self(10);
-    /// Of what encodes and compresses, for long stretches at once.
-    pub const ENCODE: Self = Self(19);
+    pub const EXPORT: Self = Self(5);
+    /// Of what encodes and compresses, for long stretches at once: a tenth of what a thread of others gets that never rests.
+    pub const ENCODE: Self = Self(10);
 
     /// From now on, for the calling thread and the threads that it begins. Where the system has no such thing, or refuses it, the
     /// thread runs as any other.
@@ -45,7 +45,7 @@ mod tests {
         })
         .join()
         .expect("a thread");
-        assert_eq!((own, child), (19, 19));
+        assert_eq!((own, child), (10, 10));
         assert_eq!(nice(), before, "the thread that began it is as it was");
     }
 }

@@ -8,7 +8,6 @@
 //! | `use_query_condition_cache = 0` | with it, blocks are whole granules (10 MiB and more), whatever the other limits say |
 //! | `output_format_arrow_use_native_writer` | 10 % less CPU |
 //! | `output_format_arrow_parallel_encoding = 0` | more threads than the query may use, for nothing |
-//! | `os_threads_nice_value_query` | the query's threads get what interactive queries leave of the processors (no-op where the server lacks CAP_SYS_NICE) |
 //! | `low_priority_query_wait_time_ms` | how long a block waits at most while a query of a higher `priority` runs: the export is never starved |
 //!
 //! A server refuses a query with a setting that it does not know, so it is asked first.
@@ -20,12 +19,11 @@ use tracemill_warehouse::{Comment, Service, Statement};
 use crate::SourceError;
 
 /// What is asked for, if it is known. A column of a block stays below about this many bytes.
-const WANTED: [(&str, &str); 6] = [
+const WANTED: [(&str, &str); 5] = [
     ("preferred_max_column_in_block_size_bytes", "800000"),
     ("use_query_condition_cache", "0"),
     ("output_format_arrow_use_native_writer", "1"),
     ("output_format_arrow_parallel_encoding", "0"),
-    ("os_threads_nice_value_query", "19"),
     ("low_priority_query_wait_time_ms", "100"),
 ];
 
