@@ -150,8 +150,12 @@ install_chromium() {
     else
         command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || die "chromium is needed: install it"
         echo "test-services: unpacking chromium into $folder" >&2
-        apt-get install -qq --yes --download-only --no-install-recommends -o Debug::NoLocking=1 \
-            -o "Dir::Cache::archives=$folder/packages" chromium fonts-liberation fontconfig-config >&2 ||
+        download() {
+            apt-get install -qq --yes --download-only --no-install-recommends -o Debug::NoLocking=1 \
+                -o "Dir::Cache::archives=$folder/packages" chromium fonts-liberation fontconfig-config >&2
+        }
+        # Lists of packages that are old name versions that are gone; they can be renewed by root alone.
+        download || { apt-get update -qq >&2 && download; } ||
             die "apt-get cannot download chromium; run apt-get update, or install it"
         for package in "$folder"/packages/*.deb; do
             dpkg-deb -x "$package" "$folder/root"
