@@ -1,7 +1,7 @@
 //! Threads that take what others leave of the processors: those of exports, where a ClickHouse that answers people may run on
 //! the same machine.
 
-/// How much less a thread gets than others, as `nice` counts it: from 0, like all others, to 19.
+/// How much less a thread gets than others, as `nice` counts it: from 0, like all others, to 19; and 20, what others leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nice(i32);
 
@@ -9,9 +9,12 @@ impl Nice {
     /// Of what waits for nobody.
     pub const NONE: Self = Self(0);
     /// Of what moves an export's batches.
-    pub const EXPORT: Self = Self(5);
+    pub const EXPORT: Self = Self(10);
     /// Of what encodes and compresses, for long stretches at once: a tenth of what a thread of others gets that never rests.
     pub const ENCODE: Self = Self(10);
+    /// Of what runs only where nobody else would (`SCHED_IDLE`), and gives its processor to whoever wakes up. It may starve, and no thread
+    /// comes back from it without privileges.
+    pub const IDLE: Self = Self(20);
 
     /// From now on, for the calling thread and the threads that it begins. Where the system has no such thing, or refuses it, the
     /// thread runs as any other.
@@ -20,9 +23,21 @@ impl Nice {
             return;
         }
         #[cfg(target_os = "linux")]
-        // SAFETY: setpriority takes no pointers; on Linux 0 is the calling thread alone.
-        unsafe {
-            libc::setpriority(libc::PRIO_PROCESS, 0, self.0);
+        {
+            // One of a batch that wakes up waits until the thread that runs has had its turn.
+            let class = if self == Self::IDLE {
+                libc::SCHED_IDLE
+            } else {
+                libc::SCHED_BATCH
+            };
+            // SAFETY: both set the calling thread alone, as 0 means on Linux; the parameters outlive the call.
+            unsafe {
+                let parameters: libc::sched_param = std::mem::zeroed();
+                libc::sched_setscheduler(0, class, &raw const parameters);
+                if self != Self::IDLE {
+                    libc::setpriority(libc::PRIO_PROCESS, 0, self.0);
+                }
+            }
         }
     }
 }
@@ -47,5 +62,17 @@ mod tests {
         .expect("a thread");
         assert_eq!((own, child), (10, 10));
         assert_eq!(nice(), before, "the thread that began it is as it was");
+    }
+
+    #[test]
+    fn an_idle_thread_is_of_its_own_class() {
+        // SAFETY: it takes no pointers; 0 is the calling thread.
+        let class = || unsafe { libc::sched_getscheduler(0) };
+        let idle = std::thread::spawn(move || {
+            Nice::IDLE.apply();
+            class()
+        });
+        assert_eq!(idle.join().expect("a thread"), libc::SCHED_IDLE);
+        assert_eq!(class(), libc::SCHED_OTHER);
     }
 }

@@ -315,7 +315,10 @@ fn export(
         reconcile: windows.reconcile,
         extent,
         deadline: windows.deadline,
-        encode: encode_options(route.sink.format, max_held),
+        encode: EncodeOptions {
+            readers: shared.gate.readers().clone(),
+            ..encode_options(route.sink.format, max_held)
+        },
         upload,
         file_size: route.sink.file_size,
         allow_letters: route.sink.on_stuck == OnStuck::Letter,

@@ -128,7 +128,8 @@ fn reader(session: &Session, web: &config::Web, registry: &Registry) -> Result<R
     };
     let latency = registry.latency.clone();
     let service = session.service(ServiceKind::ReadOnly)?;
-    Ok(Reader::new(service, config, Arc::new(move |took| latency.record(took))))
+    let observer = Arc::new(move |took| latency.record(took));
+    Ok(Reader::new(service, config, observer, registry.readers.clone()))
 }
 
 fn app(

@@ -1,6 +1,7 @@
 //! Record batches in, the bytes of a file out: Parquet, CSV and JSON lines.
 //!
-//! Pure CPU work: nothing here talks to a disk or a network, and nothing waits for either. An [`Encoder`] makes one file. Its
+//! Pure CPU work: nothing here talks to a disk or a network, and nothing waits for either; between two pages it stands still
+//! while readers run whose processors it shares. An [`Encoder`] makes one file. Its
 //! output is taken in pieces while it grows ([`Encoder::take_output`]), and what it holds is known at every moment
 //! ([`Encoder::held_bytes`]), so a permit of the byte budget can cover it.
 //!
@@ -26,6 +27,7 @@ mod utf8;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
+use tracemill_operators::governor::Readers;
 
 use crate::SinkError;
 
@@ -94,6 +96,8 @@ pub struct EncodeOptions {
     pub level: i32,
     /// Key-value metadata of a Parquet file, beside what [`Encoder::add_metadata`] adds.
     pub metadata: Vec<(String, String)>,
+    /// Whose queries the work stands still for.
+    pub readers: Readers,
 }
 
 /// The largest row group: half of what a column chunk may hold.
@@ -102,13 +106,14 @@ pub const MAX_ROW_GROUP_BYTES: u64 = 1 << 30;
 impl EncodeOptions {
     /// The defaults for a format: row groups of 64 MiB, 64 MiB held, zstd level 1.
     #[must_use]
-    pub const fn new(format: Format) -> Self {
+    pub fn new(format: Format) -> Self {
         Self {
             format,
             row_group_bytes: 64 << 20,
             max_held: 64 << 20,
             level: 1,
             metadata: Vec::new(),
+            readers: Readers::default(),
         }
     }
 }

@@ -91,6 +91,7 @@ struct Inner {
     user: String,
     errors: ErrorContext,
     compression: Compression,
+    is_local: bool,
 }
 
 impl fmt::Debug for Service {
@@ -151,6 +152,7 @@ impl Service {
                 secret: Some(password),
             },
             compression,
+            is_local: address.loopback,
         })))
     }
 
@@ -164,6 +166,12 @@ impl Service {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.0.errors.host
+    }
+
+    /// Whether it is reached by a loopback address: it runs on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.is_local
     }
 
     /// The database of unqualified table names.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Readers;
+
 /// How much of ClickHouse the export may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -70,6 +72,7 @@ struct Inner {
     bytes: AtomicU64,
     waiting: AtomicU64,
     waited_us: AtomicU64,
+    readers: Readers,
 }
 
 /// A leaf that is read, until this is dropped.
@@ -84,6 +87,14 @@ impl Drop for Passed {
 
 impl Default for Gate {
     fn default() -> Self {
+        Self::beside(Readers::default())
+    }
+}
+
+impl Gate {
+    /// A gate whose export also gives way to readers as they come.
+    #[must_use]
+    pub fn beside(readers: Readers) -> Self {
         Self(Arc::new(Inner {
             settings: watch::Sender::new(Settings::OPEN),
             leaves: watch::Sender::new(0),
@@ -92,11 +103,16 @@ impl Default for Gate {
             bytes: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
+            readers,
         }))
     }
-}
 
-impl Gate {
+    /// To whom the export gives way.
+    #[must_use]
+    pub fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
     /// From now on.
     pub fn set(&self, settings: Settings) {
         let settings = Settings {
@@ -131,6 +147,12 @@ impl Gate {
             waiting: get(&self.0.waiting),
             waited: Duration::from_micros(get(&self.0.waited_us)),
         }
+    }
+
+    /// Waits until a leaf is read, or until none is.
+    pub async fn reads(&self, any: bool) {
+        // The sender is ours, and lives.
+        let _ = self.0.leaves.subscribe().wait_for(|leaves| (*leaves > 0) == any).await;
     }
 
     /// Whether a leaf would have to wait.
@@ -174,8 +196,9 @@ impl Gate {
         Some((from, rate))
     }
 
-    /// Waits until that many bytes may have been read: those of the past are paid for before more are taken.
+    /// Waits until that many bytes may have been read: those of the past are paid for before more are taken; and while readers run.
     pub async fn take(&self, bytes: u64) {
+        self.0.readers.give_way().await;
         let Some((mut due, rate)) = self.charge(bytes) else {
             return;
         };

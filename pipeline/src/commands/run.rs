@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::sync::watch;
 use tracemill_model::{ByteSize, ExportKey, Millis, ProjectId, Table, Window};
+use tracemill_operators::governor::Gate;
 use tracemill_operators::{Clock, Nice};
 use tracemill_sources::windows::Tuning;
 use tracemill_warehouse::{Service, ServiceKind};
@@ -129,7 +130,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
         Extent::Forever
     };
     let session = Arc::new(Session::of(checked).await?);
-    let (registry, clock) = (Registry::new(session.checked.status.unhealthy_after), Clock::system());
+    let (registry, clock) = (registry(&session), Clock::system());
     let told = observe::listen(session.checked.status.listen, &registry, &clock).await?;
     let workloads = workloads(&session, &registry, extent, args.stop_within);
     let reads = face::faces(&session.checked).iter().any(|face| face.reads);
@@ -142,6 +143,11 @@ pub(super) async fn run(args: RunArgs) -> Result<(), PipelineError> {
         None => Ok(()),
     };
     ran.and(closed)
+}
+
+fn registry(session: &Session) -> Registry {
+    let checked = &session.checked;
+    Registry::new(checked.status.unhealthy_after, checked.governor.bounds.floor)
 }
 
 /// What a process of that role does: its graphs, and the HTTP face of those that clients send to.
@@ -239,7 +245,7 @@ async fn drive(session: Session, extent: Extent, choice: Choice, stop_within: Du
         choice,
         stop_within,
         stop: None,
-        registry: Registry::default(),
+        registry: registry(&session),
         show: Show::default(),
     }
     .run()
@@ -278,6 +284,11 @@ impl Drive<'_> {
         let mut shared = self.session.shared(Clock::system())?;
         preflight::check(self.session, &shared.service).await?;
         shared.tuning = Tuning::discover(&shared.service).await?;
+        let give_way = governor::gives_way(&self.session.checked.governor, &shared.service);
+        if give_way {
+            shared.gate = Gate::beside(self.registry.readers.clone());
+        }
+        let _heartbeat = give_way.then(|| governor::heartbeat::begin(shared.service.clone(), shared.gate.clone()));
         let board = Board::new(
             self.session.checked.file.clone(),
             shared.owner.clone(),

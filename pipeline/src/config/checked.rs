@@ -197,6 +197,8 @@ pub struct Governor {
     pub ceiling: Settings,
     /// How many times its age a batch of ingestion may wait at most.
     pub stretch: u32,
+    /// Whether the exports stand still while readers' queries run; `None`: where ClickHouse is on this machine.
+    pub give_way: Option<bool>,
 }
 
 /// Where the running process leaves its state.

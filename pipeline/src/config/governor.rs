@@ -16,6 +16,7 @@ pub(super) fn read(root: &Section<'_>) -> Governor {
         },
         ceiling: Settings::OPEN,
         stretch: defaults::INSERT_STRETCH,
+        give_way: None,
     };
     let Some(section) = root.section("governor", "[governor]") else {
         return governor;
@@ -56,6 +57,7 @@ pub(super) fn read(root: &Section<'_>) -> Governor {
         why: "",
     };
     governor.stretch = section.integer("max_stretch", &stretch).unwrap_or(governor.stretch);
+    governor.give_way = section.boolean("give_way");
     section.finish();
     governor
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! latencies of this process's own readers, else a probe ──► Law ──► Gate of the exports
 //! memory, queries, merges and parts of ClickHouse ─────────┘
+//! readers' queries as they run, by [`heartbeat`] or in this process ──► the export stands still
 //! ```
 //!
 //! A process that answers queries itself knows how long they take, and whether there are any. One that only exports sends a
@@ -11,23 +12,26 @@
 //!
 //! *On error.* What ClickHouse does not tell (no grant, away) is left out of the decision; the first time is logged.
 
+pub mod heartbeat;
 pub mod inserts;
 mod parts;
 mod sample;
 mod status;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracemill_model::Millis;
 use tracemill_operators::Clock;
 use tracemill_operators::bridge::{Task, spawn};
-use tracemill_operators::governor::{Gate, Latency, Law, Reason, Settings};
+use tracemill_operators::governor::{Gate, Latency, Law, Readers, Reason, Settings};
 use tracemill_warehouse::Service;
 
 use crate::config;
 pub use sample::Load;
 use sample::Sampler;
-pub use status::{GovernorStatus, Told};
+pub use status::{Given, GovernorStatus, Told};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -62,6 +66,12 @@ pub struct Parts {
     pub told: Told,
 }
 
+/// Whether the exports stand still while readers' queries run: where they share ClickHouse's machine, unless it is said.
+#[must_use]
+pub fn gives_way(config: &config::Governor, export: &Service) -> bool {
+    config.enabled && config.give_way.unwrap_or_else(|| export.is_local())
+}
+
 /// Governs until the task is dropped; `None` where it is switched off. The ceiling holds in any case.
 #[must_use]
 pub fn begin(parts: Parts) -> Option<Task<()>> {
@@ -87,6 +97,7 @@ async fn govern(parts: Parts) {
     let mut law = Law::new(bounds);
     let mut sampler = Sampler::new(export, interactive, latency, &clock);
     let mut speed = Speed::default();
+    let mut ways = Ways::default();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -99,7 +110,8 @@ async fn govern(parts: Parts) {
         let settings = settings(law.share(), leaves, speed.full).within(config.ceiling);
         gate.set(settings);
         let status = GovernorStatus::new(&law, settings, reason, sample);
-        let status = status.beside(gate.passage(), config.ceiling, load);
+        let given = ways.look(gate.readers());
+        let status = status.beside(gate.passage(), config.ceiling, given, load);
         told.tell(&status, clock.now());
         log(before, &law, settings, reason);
     }
@@ -120,6 +132,31 @@ fn settings(share: f64, leaves: u64, full: f64) -> Settings {
     Settings {
         leaves: ((leaves as f64 * share).ceil() as u64).max(1),
         bytes_per_second: Some((full * share) as u64),
+    }
+}
+
+/// What went to readers, looked at every second.
+#[derive(Debug, Default)]
+struct Ways(VecDeque<(Instant, Duration, Duration)>);
+
+impl Ways {
+    fn look(&mut self, readers: &Readers) -> Given {
+        let now = (Instant::now(), readers.busy(), readers.given());
+        self.0.push_back(now);
+        if self.0.len() as u64 > RECENT.as_secs() + 1 {
+            self.0.pop_front();
+        }
+        let (at, busy, given) = self.0.front().copied().unwrap_or(now);
+        let span = (now.0 - at).as_secs_f64();
+        let percent = |part: Duration| match span > 0.0 {
+            true => (part.as_secs_f64() / span * 1_000.0).round() / 10.0,
+            false => 0.0,
+        };
+        Given {
+            busy_percent: percent(now.1.saturating_sub(busy)),
+            percent: percent(now.2.saturating_sub(given)),
+            total_ms: u64::try_from(now.2.as_millis()).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -163,6 +200,23 @@ mod tests {
         let half = settings(0.5, 3, 100.0);
         assert_eq!((half.leaves, half.bytes_per_second), (2, Some(50)));
         assert_eq!(settings(0.01, 4, 1_000.0).leaves, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_went_to_readers_is_of_the_recent_seconds() {
+        let (readers, mut ways) = (Readers::new(0.1), Ways::default());
+        let pass = |ms| tokio::time::advance(Duration::from_millis(ms));
+        assert_eq!(ways.look(&readers), Given::default());
+        let running = readers.enter();
+        pass(500).await;
+        drop(running);
+        pass(500).await;
+        assert!((ways.look(&readers).busy_percent - 50.0).abs() < 0.1);
+        for seconds in [25.0, 16.7, 12.5, 0.0] {
+            pass(1_000).await;
+            let busy = ways.look(&readers).busy_percent;
+            assert!((busy - seconds).abs() < 0.1, "{busy} instead of {seconds}");
+        }
     }
 
     #[test]

@@ -44,9 +44,24 @@ pub struct GovernorStatus {
     /// What it let through.
     #[serde(default)]
     pub passed: Passed,
+    /// What readers' queries took of the recent seconds, and what the export gave them.
+    #[serde(default)]
+    pub given: Given,
     /// How loaded ClickHouse is.
     #[serde(default)]
     pub load: Load,
+}
+
+/// How much of the recent seconds went to readers, where the export stands still for them; else nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Given {
+    /// While so many percent of the time their queries ran.
+    pub busy_percent: f64,
+    /// While so many the export stood still.
+    pub percent: f64,
+    /// How long it stood still so far, in ms.
+    pub total_ms: u64,
 }
 
 /// What the governor let through, and what waits for it.
@@ -81,7 +96,7 @@ impl GovernorStatus {
     }
 
     /// With what else was seen.
-    pub(super) fn beside(self, passage: Passage, ceiling: Settings, load: Load) -> Self {
+    pub(super) fn beside(self, passage: Passage, ceiling: Settings, given: Given, load: Load) -> Self {
         Self {
             max_leaves: (ceiling.leaves != u64::MAX).then_some(ceiling.leaves),
             max_bytes_per_second: ceiling.bytes_per_second,
@@ -92,6 +107,7 @@ impl GovernorStatus {
                 waiting: passage.waiting,
                 waited_ms: u64::try_from(passage.waited.as_millis()).unwrap_or(u64::MAX),
             },
+            given,
             load,
             ..self
         }
@@ -113,6 +129,7 @@ impl GovernorStatus {
             ByteSize(bytes)
         );
         let mut lines = vec![self.line(now), passed];
+        lines.extend(self.given.line());
         lines.extend(self.load.line().map(|load| format!("  clickhouse: {load}")));
         lines
     }
@@ -140,6 +157,20 @@ impl GovernorStatus {
             "governor: {:.0} % of full speed{leaves}{rate}{held} ({}); {} queries of late, p95 {:.0} ms{target}",
             self.percent, self.reason, self.queries, self.p95_ms
         )
+    }
+}
+
+impl Given {
+    /// For people; `None`: it never stood still.
+    fn line(&self) -> Option<String> {
+        let so_far = for_people(std::time::Duration::from_millis(self.total_ms));
+        let line = || {
+            format!(
+                "  readers' queries ran {:.0} % of the last seconds; the export stood still {:.0} %, {so_far} so far",
+                self.busy_percent, self.percent
+            )
+        };
+        (self.total_ms > 0).then(line)
     }
 }
 
@@ -271,7 +302,12 @@ mod tests {
             leaves: 2,
             bytes_per_second: Some(1 << 20),
         };
-        let status = GovernorStatus::default().beside(passage, ceiling, load);
+        let given = Given {
+            busy_percent: 12.4,
+            percent: 25.0,
+            total_ms: 90_000,
+        };
+        let status = GovernorStatus::default().beside(passage, ceiling, given, load);
         assert_eq!(
             (status.max_leaves, status.max_bytes_per_second),
             (Some(2), Some(1 << 20))
@@ -281,11 +317,12 @@ mod tests {
             lines[1..],
             [
                 "  1 leaves read, 2 at most; 3 MiB let through; 1 wait, 1 min 30 s so far",
+                "  readers' queries ran 12 % of the last seconds; the export stood still 25 %, 1 min 30 s so far",
                 "  clickhouse: 1 GiB of 4 GiB of memory, 3 queries (export_user 2), 4 of 16 merges, 1,234 parts in the \
                  fullest partition",
             ]
         );
-        let blind = GovernorStatus::default().beside(passage, Settings::OPEN, Load::default());
+        let blind = GovernorStatus::default().beside(passage, Settings::OPEN, Given::default(), Load::default());
         assert_eq!((blind.lines(Millis(0)).len(), blind.max_leaves), (2, None));
     }
 }

@@ -67,6 +67,24 @@ pub(super) fn exports(governor: &GovernorStatus, text: &mut Exposition) {
         "How long readers of the export were held back, added up.",
     )
     .sample(&[], passed.waited_ms as f64 / 1e3);
+    text.family(
+        "tracemill_governor_readers_ratio",
+        Gauge,
+        "The part of the recent seconds in which readers' queries ran, where the export stands still for them.",
+    )
+    .sample(&[], governor.given.busy_percent / 100.0);
+    text.family(
+        "tracemill_governor_given_ratio",
+        Gauge,
+        "The part of the recent seconds in which the export stood still for readers.",
+    )
+    .sample(&[], governor.given.percent / 100.0);
+    text.family(
+        "tracemill_governor_given_seconds_total",
+        Counter,
+        "How long the export stood still for readers, added up.",
+    )
+    .sample(&[], governor.given.total_ms as f64 / 1e3);
     load(&governor.load, text);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracemill_model::Millis;
 use tracemill_operators::Clock;
-use tracemill_operators::governor::{Latency, Recent};
+use tracemill_operators::governor::{Latency, Readers, Recent};
 use tracemill_web::metrics::Snapshot as WebSnapshot;
 use tracemill_web::{App, ReadFigures};
 
@@ -25,6 +25,8 @@ pub struct Registry {
     pub states: States,
     /// How long interactive queries take.
     pub latency: Latency,
+    /// Those that run now.
+    pub readers: Readers,
     parts: Arc<Mutex<Parts>>,
     health: Arc<Mutex<Health>>,
 }
@@ -59,17 +61,20 @@ pub struct Snapshot {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self::new(crate::config::defaults::UNHEALTHY_AFTER)
+        use crate::config::defaults::{GOVERNOR_FLOOR, UNHEALTHY_AFTER};
+        Self::new(UNHEALTHY_AFTER, f64::from(GOVERNOR_FLOOR) / 100.0)
     }
 }
 
 impl Registry {
-    /// `patience`: how long a workload may have work without progress, or be down, before it is not well.
+    /// `patience`: how long a workload may have work without progress, or be down, before it is not well. `floor`: the part of its
+    /// time that an export keeps beside readers.
     #[must_use]
-    pub fn new(patience: Duration) -> Self {
+    pub fn new(patience: Duration, floor: f64) -> Self {
         Self {
             states: States::default(),
             latency: Latency::new(Clock::system(), RECENT),
+            readers: Readers::new(floor),
             parts: Arc::default(),
             health: Arc::new(Mutex::new(Health::new(patience))),
         }

@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tracemill_operators::governor::Readers;
 
 use super::pieces::Pieces;
 use super::scalar::{self, Column};
@@ -26,6 +27,7 @@ pub(super) struct LinesEncoder {
     nested: Vec<u8>,
     stream: Stream,
     rows: u64,
+    readers: Readers,
 }
 
 impl std::fmt::Debug for LinesEncoder {
@@ -128,6 +130,7 @@ impl LinesEncoder {
             nested: Vec::new(),
             stream: Stream::new(compression, options.level).map_err(|reason| error(format, reason))?,
             rows: 0,
+            readers: options.readers.clone(),
         })
     }
 
@@ -151,6 +154,7 @@ impl LinesEncoder {
     }
 
     fn push_text(&mut self) -> Result<(), SinkError> {
+        self.readers.give_way_blocking();
         self.stream
             .write(&self.text)
             .map_err(|reason| error(self.format, reason))?;

@@ -15,6 +15,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use tracemill_operators::governor::Readers;
 
 use super::page::{self, Page, PageRows};
 use super::pieces::Pieces;
@@ -40,6 +41,7 @@ pub(super) struct ParquetEncoder {
     rows: u64,
     /// Plain bytes of the row groups that are in the file, for the estimate of the size.
     plain: u64,
+    readers: Readers,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,7 @@ impl ParquetEncoder {
             row_groups: 0,
             rows: 0,
             plain: 0,
+            readers: options.readers.clone(),
         })
     }
 
@@ -137,7 +140,8 @@ impl ParquetEncoder {
         };
         let schema = &self.schema;
         let level = self.level;
-        pool::run(|| group.write(schema, &batches, level))?;
+        let readers = &self.readers;
+        pool::run(readers, || group.write(schema, &batches, level, readers))?;
         group.bytes += std::mem::take(&mut self.gathered_bytes);
         group.measure();
         self.group = Some(group);
@@ -178,7 +182,7 @@ impl ParquetEncoder {
         self.row_groups += 1;
         self.plain += group.bytes;
         let compression = Compression::ZSTD(ZstdLevel::try_new(self.level).map_err(parquet_error)?);
-        let closed = pool::run(|| group.close())?;
+        let closed = pool::run(&self.readers, || group.close(&self.readers))?;
         self.append(closed, compression).map_err(parquet_error)
     }
 
@@ -278,7 +282,8 @@ impl Task<'_> {
         }
     }
 
-    fn run(self, level: i32) -> Result<Option<(usize, Page)>, SinkError> {
+    fn run(self, level: i32, readers: &Readers) -> Result<Option<(usize, Page)>, SinkError> {
+        readers.give_way_blocking();
         match self {
             Self::Page(column, rows, nullable) => {
                 let page = page::encode(&rows, nullable, level).map_err(parquet_error)?;
@@ -286,6 +291,7 @@ impl Task<'_> {
             }
             Self::Leaves(writers, field, arrays, _) => {
                 for array in arrays {
+                    readers.give_way_blocking();
                     let leaves = compute_leaves(field, array).map_err(parquet_error)?;
                     for (writer, leaf) in writers.iter_mut().zip(&leaves) {
                         writer.write(leaf).map_err(parquet_error)?;
@@ -299,7 +305,13 @@ impl Task<'_> {
 
 impl RowGroup {
     /// Encodes the rows of some batches, columns and pages in parallel.
-    fn write(&mut self, schema: &SchemaRef, batches: &[RecordBatch], level: i32) -> Result<(), SinkError> {
+    fn write(
+        &mut self,
+        schema: &SchemaRef,
+        batches: &[RecordBatch],
+        level: i32,
+        readers: &Readers,
+    ) -> Result<(), SinkError> {
         let mut tasks = Vec::new();
         for (index, (column, field)) in self.columns.iter_mut().zip(schema.fields()).enumerate() {
             match column {
@@ -328,7 +340,7 @@ impl RowGroup {
         let mut done: Vec<_> = tasks
             .into_par_iter()
             .with_max_len(1)
-            .map(|(order, task)| Ok((order, task.run(level)?)))
+            .map(|(order, task)| Ok((order, task.run(level, readers)?)))
             .collect::<Result<_, SinkError>>()?;
         done.sort_by_key(|(order, _)| *order);
         for (column, page) in done.into_iter().filter_map(|(_, page)| page) {
@@ -359,13 +371,14 @@ impl RowGroup {
     }
 
     /// Ends the open pages of every column.
-    fn close(self) -> Result<Vec<Closed>, SinkError> {
+    fn close(self, readers: &Readers) -> Result<Vec<Closed>, SinkError> {
         self.columns
             .into_par_iter()
             .with_max_len(1)
             .map(|column| match column {
                 Column::Strings(chunk) => Ok(Closed::Strings(chunk)),
                 Column::Leaves(writers) => {
+                    readers.give_way_blocking();
                     let chunks = writers.into_iter().map(|writer| writer.close().map_err(parquet_error));
                     chunks.collect::<Result<_, _>>().map(Closed::Leaves)
                 }

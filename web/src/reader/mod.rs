@@ -21,6 +21,7 @@ use std::time::Duration;
 use clickhouse::{RowOwned, RowRead};
 use tokio::time::Instant;
 use tracemill_model::ByteSize;
+use tracemill_operators::governor::Readers;
 use tracemill_warehouse::{Comment, Service, Statement};
 
 use figures::Counts;
@@ -69,6 +70,7 @@ struct Inner {
     config: ReadConfig,
     admission: Admission,
     observer: Observer,
+    running: Readers,
     counts: Counts,
 }
 
@@ -79,14 +81,15 @@ impl fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// A reader of that service.
+    /// A reader of that service. Who shares its processors hears of its queries through `running`.
     #[must_use]
-    pub fn new(service: Service, config: ReadConfig, observer: Observer) -> Self {
+    pub fn new(service: Service, config: ReadConfig, observer: Observer, running: Readers) -> Self {
         Self(Arc::new(Inner {
             service,
             config,
             admission: Admission::new(config.at_once, config.waiting, config.wait),
             observer,
+            running,
             counts: Counts::default(),
         }))
     }
@@ -128,6 +131,7 @@ impl Reader {
         }
         let _admitted = admitted?;
         let statement = self.limited(statement);
+        let _running = inner.running.enter();
         let rows = inner.service.rows(&statement).await;
         timed.has_ended = true;
         let rows = rows.map_err(|error| ReadError::of(&error));
@@ -209,7 +213,12 @@ mod tests {
         let tell = Arc::clone(&told);
         let observer = move |took| tell.lock().unwrap_or_else(PoisonError::into_inner).push(took);
         (
-            Reader::new(service.expect("a service"), config, Arc::new(observer)),
+            Reader::new(
+                service.expect("a service"),
+                config,
+                Arc::new(observer),
+                Readers::default(),
+            ),
             told,
         )
     }

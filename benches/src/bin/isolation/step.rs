@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_millis(250);
 /// What the governor did.
 pub(crate) struct Step {
     row: Row,
-    /// Seconds, and its share of full speed between 0 and 1.
+    /// Seconds, and the part of full speed that it leaves to the export: its share, less the time that the export stood still.
     shares: Vec<(f64, f64)>,
     ends: [f64; 3],
 }
@@ -80,11 +80,14 @@ impl Bench<'_> {
     }
 }
 
-/// The part of full speed that an exporter tells at this port.
+/// The part of full speed that an exporter has, as it tells at this port.
 fn share(port: u16) -> Option<f64> {
     let text = http::get(&format!("127.0.0.1:{port}"), "/metrics", Duration::from_secs(2)).ok()?;
-    let line = text.lines().find(|line| line.starts_with("tracemill_governor_share"))?;
-    line.rsplit(' ').next()?.parse().ok()
+    let gauge = |name: &str| -> Option<f64> {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    Some(gauge("tracemill_governor_share")? * (1.0 - gauge("tracemill_governor_given_ratio")?))
 }
 
 impl Step {
@@ -128,13 +131,15 @@ impl Step {
         let before = self.mean(begin / 2.0, begin);
         let during = self.mean((begin + end) / 2.0, end);
         let after = self.mean((end + last) / 2.0, last);
-        let way = self.first(begin, |share| share <= before / 2.0);
-        let back = self.first(end, |share| share >= before * 0.9);
+        // Four fifths of the way to where it then stays; a way of less than a tenth of full speed is none.
+        let far = before - during > 0.1 && after - during > 0.1;
+        let way = self.first(begin, |share| far && share <= during + (before - during) * 0.2);
+        let back = self.first(end, |share| far && share >= after - (after - during) * 0.2);
         let swings = [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| self.swings(from, to));
         let told = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
         println!(
             "\nthe governor, readers tripled from {begin:.0} to {end:.0} s: share of full speed {:.0} % before, {:.0} % during, {:.0} % after; \
-             halved after {}, back after {}; turns {swings:?}",
+             down after {}, back after {}; turns {swings:?}",
             before * 100.0,
             during * 100.0,
             after * 100.0,
@@ -150,14 +155,14 @@ impl Step {
     pub(crate) fn charts(&self) -> Vec<Chart> {
         let shaded = vec![(self.ends[0], self.ends[1])];
         let share = Chart {
-            title: "The governor's share of full speed; readers tripled where shaded".to_owned(),
+            title: "The export's part of full speed; readers tripled where shaded".to_owned(),
             x: "seconds".to_owned(),
             y: "share".to_owned(),
             height: 240.0,
             range: Some((0.0, 1.0)),
             shaded: shaded.clone(),
             series: vec![Series {
-                name: "share".to_owned(),
+                name: "part of full speed".to_owned(),
                 style: Style::Steps,
                 colour: 0,
                 points: self.shares.clone(),
