@@ -1,6 +1,7 @@
 //! What the governor and admission promise, on the real engine: inserts become fewer while parts pile up, exports stay below
 //! their ceiling and end right at it, readers are never piled up.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -165,6 +166,50 @@ fn exports_stay_below_their_ceiling() {
     all_right(&stage, &graph, &output);
     let most = &last_run(&stage, &graph)["governor"]["passed"]["mostLeaves"];
     assert!(most.as_u64() > Some(1), "several leaves at once: {most}");
+}
+
+/// Reads as programs do that know nothing of exports, until told to stop: each query runs for some hundredths of a second, before exports.
+fn read_on(engine: &Engine, stop: &AtomicBool) -> u64 {
+    let sql =
+        "SELECT count() FROM numbers(20000000) WHERE NOT ignore(sin(number)) SETTINGS priority = 1, max_threads = 1";
+    let mut queries = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let _ = engine.query(sql);
+        queries += 1;
+    }
+    queries
+}
+
+#[test]
+fn an_export_stands_still_while_readers_of_others_run_and_ends_all_the_same() {
+    let stage = Stage::new(&["--seed", "63", "--projects", "1", "--days", "1", "--traces", "300"]);
+    let exported = |name: &str, gives_way: bool| {
+        let graph = stage
+            .graph(name)
+            .set(
+                "status.dir",
+                stage.scratch.join(name).join("status").to_string_lossy().into_owned(),
+            )
+            // Long enough to be looked at.
+            .set("governor.max_bytes_per_second", "1 MiB")
+            .set("governor.give_way", gives_way);
+        let stop = AtomicBool::new(false);
+        let (output, queries) = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| read_on(&stage.engine, &stop));
+            let output = stage.export(&graph);
+            stop.store(true, Ordering::Relaxed);
+            (output, reading.join().expect("readers"))
+        });
+        all_right(&stage, &graph, &output);
+        let given = last_run(&stage, &graph)["governor"]["given"].clone();
+        println!("{name}: {queries} queries beside it, {given}");
+        assert!(queries > 10, "{queries}");
+        given
+    };
+    let given = exported("stands", true);
+    assert!(given["totalMs"].as_u64() > Some(500), "{given}");
+    let given = exported("goes_on", false);
+    assert_eq!(given["totalMs"], 0, "{given}");
 }
 
 #[test]

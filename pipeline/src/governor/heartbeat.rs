@@ -5,7 +5,7 @@
 //! a leaf is read ──► SELECT sleepEachRow(…) ──► bytes ──► Heart of the Readers
 //! ```
 //!
-//! It sees readers of whatever process, within milliseconds, for three hundredths of a processor; queries outside the order of
+//! It sees readers of whatever process, within milliseconds, for some hundredths of a processor; queries outside the order of
 //! priorities (0) it does not see.
 //!
 //! *On error.* It is begun again after a while, and until then nobody is held by it. So it is where ClickHouse does not send
@@ -19,7 +19,7 @@ use tracemill_operators::governor::Gate;
 use tracemill_operators::governor::readers::{BEAT, HELD};
 use tracemill_warehouse::{Comment, Service, Statement, WarehouseError};
 
-/// How long one query beats; far less than a query may take.
+/// How long one query beats; at most half of what a query may take.
 const SPAN: Duration = Duration::from_secs(60);
 /// How long it beats on when no leaf is read: the next often follows.
 const IDLE: Duration = Duration::from_secs(2);
@@ -44,7 +44,8 @@ pub fn begin(service: Service, gate: Gate) -> Task<()> {
 }
 
 async fn beat(service: &Service, gate: &Gate) -> Result<(), WarehouseError> {
-    let mut stream = service.stream(&statement(), "RowBinary")?;
+    let span = service.limits().timeout.map_or(SPAN, |timeout| SPAN.min(timeout / 2));
+    let mut stream = service.stream(&statement(span), "RowBinary")?;
     let heart = gate.readers().heart();
     let mut read_last = Instant::now();
     while let Some(bytes) = stream.next().await? {
@@ -59,8 +60,8 @@ async fn beat(service: &Service, gate: &Gate) -> Result<(), WarehouseError> {
     Ok(())
 }
 
-fn statement() -> Statement {
-    let beats = SPAN.as_millis() / BEAT.as_millis();
+fn statement(span: Duration) -> Statement {
+    let beats = span.as_millis() / BEAT.as_millis();
     let sql = format!(
         "SELECT sleepEachRow({}) FROM system.numbers LIMIT {beats}",
         BEAT.as_secs_f64()

@@ -10,6 +10,9 @@
 //! not full lies the batch's age: a lonely job waits for nothing, a trickle makes few epochs. While the merge holds
 //! entities and no job comes, an empty epoch now and then lets it let go.
 //!
+//! What was pulled goes before what comes: whoever's turn is next waits for all open epochs. So no more than keep every stage at work
+//! are opened while the oldest has been open for a while: a backlog is then taken as fast, and delays others less.
+//!
 //! *On error.* A queue that is away is waited for. What cannot be understood fails in the queue with its reason.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -45,6 +48,9 @@ pub struct Batching {
 
 /// How many full epochs the budget is to hold at least: while one is read the next is looked up and another inserted.
 const AT_ONCE: u64 = 3;
+
+/// While an epoch has been open for so long, no more than [`AT_ONCE`] are.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How many jobs are pulled before anything is known of their size.
 const FIRST_JOBS: usize = 64;
@@ -110,6 +116,7 @@ struct Batch {
 }
 
 struct Open {
+    began: Instant,
     handles: Vec<JobHandle>,
     _permit: Permit,
 }
@@ -133,7 +140,8 @@ impl Puller {
                 emitter.close();
                 return Ok(());
             }
-            let has_room = open.len() < self.batching.in_flight.max(1);
+            let oldest = open.first_key_value().map(|(_, open)| open.began.elapsed());
+            let has_room = has_room(open.len(), oldest, self.batching.in_flight);
             if collecting.is_none() && (!is_draining || !rest.is_empty()) && has_room {
                 collecting = Some(self.collect(last, std::mem::take(&mut rest)));
             }
@@ -254,6 +262,7 @@ impl Puller {
         open.insert(
             number,
             Open {
+                began: Instant::now(),
                 handles,
                 _permit: permit,
             },
@@ -292,6 +301,17 @@ impl Puller {
     }
 }
 
+/// Whether another epoch may be opened beside so many, the oldest of which has been open for that long.
+fn has_room(open: usize, oldest: Option<Duration>, in_flight: usize) -> bool {
+    let is_slow = oldest.is_some_and(|oldest| oldest > LONG);
+    let most = if is_slow {
+        in_flight.min(AT_ONCE as usize)
+    } else {
+        in_flight
+    };
+    open < most.max(1)
+}
+
 /// Repeats until the queue answers. `None`: it never will; the job's lock runs out, and it is done again.
 pub(super) async fn patiently<T, F, Fut>(what: &str, mut attempt: F) -> Option<T>
 where
@@ -321,5 +341,33 @@ async fn poll(collecting: &mut Option<Collecting>) -> Result<Option<Batch>, Queu
     match collecting {
         Some(collecting) => collecting.await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_epochs_are_opened_than_are_soon_done() {
+        let ms = Duration::from_millis;
+        for (open, oldest, in_flight, expected) in [
+            (0, None, 8, true),
+            (7, Some(ms(900)), 8, true),
+            (8, Some(ms(900)), 8, false),
+            (2, Some(ms(1_100)), 8, true),
+            (3, Some(ms(1_100)), 8, false),
+            (1, Some(ms(1_100)), 2, true),
+            (2, Some(ms(1_100)), 2, false),
+            // One always goes.
+            (0, None, 0, true),
+            (1, Some(ms(0)), 0, false),
+        ] {
+            assert_eq!(
+                has_room(open, oldest, in_flight),
+                expected,
+                "{open} {oldest:?} {in_flight}"
+            );
+        }
     }
 }

@@ -198,8 +198,12 @@ mod tests {
 
     /// A reader of a server that is not there, and what its observer is told.
     fn reader(wait: Duration) -> (Reader, Arc<Mutex<Vec<Duration>>>) {
+        reader_of("http://127.0.0.1:1", wait, Readers::default())
+    }
+
+    fn reader_of(url: &str, wait: Duration, running: Readers) -> (Reader, Arc<Mutex<Vec<Duration>>>) {
         let server = ServiceConfig {
-            url: "http://127.0.0.1:1".to_owned(),
+            url: url.to_owned(),
             ..ServiceConfig::default()
         };
         let service = Service::new(ServiceKind::ReadOnly, &server);
@@ -213,18 +217,37 @@ mod tests {
         let tell = Arc::clone(&told);
         let observer = move |took| tell.lock().unwrap_or_else(PoisonError::into_inner).push(took);
         (
-            Reader::new(
-                service.expect("a service"),
-                config,
-                Arc::new(observer),
-                Readers::default(),
-            ),
+            Reader::new(service.expect("a service"), config, Arc::new(observer), running),
             told,
         )
     }
 
     fn statement() -> Statement {
         Statement::new("SELECT 1", comment("trace", "byId", "p"))
+    }
+
+    #[tokio::test]
+    async fn who_shares_the_processors_hears_of_a_query_while_it_runs() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let readers = Readers::new(0.1);
+        let (reader, _) = reader_of(&url, Duration::from_secs(3), readers.clone());
+        let is_held = || {
+            let mut way = pin!(readers.give_way());
+            way.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        };
+        assert!(!is_held());
+        {
+            let mut query = pin!(reader.rows::<u8>(statement()));
+            // The server takes the connection, and says nothing.
+            let silent = async { listener.accept().await.expect("a connection") };
+            tokio::select! {
+                _ = query.as_mut() => panic!("nobody answered"),
+                _ = silent => {}
+            }
+            assert!(is_held());
+        }
+        assert!(readers.busy() > Duration::ZERO, "it is over with its reader");
     }
 
     #[tokio::test(start_paused = true)]

@@ -131,8 +131,8 @@ impl Step {
         let before = self.mean(begin / 2.0, begin);
         let during = self.mean((begin + end) / 2.0, end);
         let after = self.mean((end + last) / 2.0, last);
-        // Four fifths of the way to where it then stays; a way of less than a tenth of full speed is none.
-        let far = before - during > 0.1 && after - during > 0.1;
+        // Four fifths of the way to where it then stays; a way of less than a twentieth of full speed is none.
+        let far = before - during > 0.05 && after - during > 0.05;
         let way = self.first(begin, |share| far && share <= during + (before - during) * 0.2);
         let back = self.first(end, |share| far && share >= after - (after - during) * 0.2);
         let swings = [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| self.swings(from, to));
