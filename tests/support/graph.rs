@@ -10,6 +10,32 @@ use crate::Engine;
 const SOURCE: &str = "graph.export.source.windows";
 const SINK: &str = "graph.export.sink.files";
 
+/// The nodes of an export of hourly windows without lag into the store `lake`, for graph files that are written by hand. `more` goes into
+/// its source.
+#[must_use]
+pub fn hourly_export(more: &str) -> String {
+    format!(
+        r#"
+[graph.export.source.windows]
+type = "windows"
+every = "hourly"
+lag = "0 s"
+{more}
+[graph.export.operator.newest]
+type = "dedup"
+input = "windows"
+[graph.export.sink.files]
+type = "parquet"
+input = "newest"
+store = "lake"
+failed = "halves"
+[graph.export.operator.halves]
+type = "split"
+into = "windows"
+"#
+    )
+}
+
 /// A graph file with one export: windows, dedup, a file sink and the feedback edge. Every key can be set by its path.
 #[derive(Debug, Clone)]
 pub struct Graph {

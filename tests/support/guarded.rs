@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::engine::Engine;
+use crate::graph::hourly_export;
 use crate::http;
 use crate::site::Site;
 
@@ -69,23 +70,10 @@ impl Guarded {
             timeout = "2 min"
             [store.lake]
             url = "{lake}"
-            [graph.export.source.windows]
-            type = "windows"
-            every = "hourly"
-            lag = "0 s"
-            [graph.export.operator.newest]
-            type = "dedup"
-            input = "windows"
-            [graph.export.sink.files]
-            type = "parquet"
-            input = "newest"
-            store = "lake"
-            failed = "halves"
-            [graph.export.operator.halves]
-            type = "split"
-            into = "windows"
+            {export}
             "#,
-            lake = lake.display()
+            lake = lake.display(),
+            export = hourly_export(""),
         );
         let keys = format!("max_memory_usage = \"{writes}\"\nmax_threads = 1");
         let site = site.at(&writer).limited(&keys).with(&more);

@@ -188,7 +188,11 @@ fn an_export_stands_still_while_readers_of_others_run_and_ends_all_the_same() {
             .graph(name)
             .set(
                 "status.dir",
-                stage.scratch.join(name).join("status").to_string_lossy().into_owned(),
+                stage
+                    .scratch
+                    .join(&format!("{name}-status"))
+                    .to_string_lossy()
+                    .into_owned(),
             )
             // Long enough to be looked at.
             .set("governor.max_bytes_per_second", "1 MiB")

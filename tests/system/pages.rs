@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
+use tracemill_tests::graph::hourly_export;
 use tracemill_tests::ingestion::{PROJECT, PUBLIC_KEY, SECRET_KEY};
 use tracemill_tests::ledger::{service, test_file};
 use tracemill_tests::{Running, Site, http};
@@ -18,24 +19,10 @@ fn site() -> Site {
         password = "{PASSWORD}"
         [store.lake]
         url = "{lake}"
-        [graph.export.source.windows]
-        type = "windows"
-        projects = ["demo", "other"]
-        every = "hourly"
-        lag = "0 s"
-        [graph.export.operator.newest]
-        type = "dedup"
-        input = "windows"
-        [graph.export.sink.files]
-        type = "parquet"
-        input = "newest"
-        store = "lake"
-        failed = "halves"
-        [graph.export.operator.halves]
-        type = "split"
-        into = "windows"
+        {export}
         "#,
-        lake = lake.display()
+        lake = lake.display(),
+        export = hourly_export(r#"projects = ["demo", "other"]"#),
     );
     site.with(&more)
 }

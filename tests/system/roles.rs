@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tracemill_tests::engine::free_port;
+use tracemill_tests::graph::hourly_export;
 use tracemill_tests::{Clients, Door, Engine, Running, Scratch, Site, StoreServer, Tracemill, http, wait_until};
 
 use crate::common::args;
@@ -19,23 +20,10 @@ fn export(site: &Site, url: &str) -> String {
         url = "{url}"
         [store.lake]
         url = "{lake}"
-        [graph.export.source.windows]
-        type = "windows"
-        every = "hourly"
-        lag = "0 s"
-        [graph.export.operator.newest]
-        type = "dedup"
-        input = "windows"
-        [graph.export.sink.files]
-        type = "parquet"
-        input = "newest"
-        store = "lake"
-        failed = "halves"
-        [graph.export.operator.halves]
-        type = "split"
-        into = "windows"
+        {export}
         "#,
-        lake = lake.display()
+        lake = lake.display(),
+        export = hourly_export(""),
     )
 }
 
@@ -251,6 +239,7 @@ fn a_store_that_is_away_stops_the_export_alone_and_each_has_its_own_memory() {
 fn everything(scratch: &Scratch, services: [String; 3], redis: &str, port: u16) -> std::path::PathBuf {
     let [read_write, read_only, export] = services;
     let folder = scratch.path().display();
+    let windows = hourly_export("");
     let text = format!(
         r#"
         [clickhouse]
@@ -286,21 +275,7 @@ fn everything(scratch: &Scratch, services: [String; 3], redis: &str, port: u16) 
         type = "letters"
         store = "raw"
         prefix = "letters/"
-        [graph.export.source.windows]
-        type = "windows"
-        every = "hourly"
-        lag = "0 s"
-        [graph.export.operator.newest]
-        type = "dedup"
-        input = "windows"
-        [graph.export.sink.files]
-        type = "parquet"
-        input = "newest"
-        store = "lake"
-        failed = "halves"
-        [graph.export.operator.halves]
-        type = "split"
-        into = "windows"
+        {windows}
         "#
     );
     let file = scratch.join("graph.toml");

@@ -1,9 +1,10 @@
 //! The whole export against object stores over HTTP.
 
+use serde_json::Value;
 use tracemill_tests::scratch::files_ending;
-use tracemill_tests::{Check, StoreServer};
+use tracemill_tests::{Check, Output, StoreServer};
 
-use crate::common::{Stage, TABLES, assert_consistent, totals};
+use crate::common::{Stage, TABLES, args, assert_consistent, totals};
 
 /// Files above 10 MiB, in parts of 5 MiB.
 const SYNTH: &[&str] = &[
@@ -59,4 +60,23 @@ fn whole_export(stage: &Stage, name: &str, kind: &'static str, more: &[&str]) {
         "requests that fail now and then are repeated, and split nothing"
     );
     println!("{name}: {rows:?} rows in {:.1?}", output.took);
+}
+
+#[test]
+fn status_tells_what_this_machine_knows_while_the_store_is_away() {
+    let stage = Stage::new(&["--seed", "52", "--projects", "1", "--days", "1", "--traces", "5"]);
+    let server = StoreServer::start("s3", &stage.scratch.join("store-away"), &[]);
+    let graph = server.store_of(stage.graph("away"), "some/prefix");
+    let _ = stage.export(&graph);
+    let status = || stage.tracemill.run(args(&graph.write(), "status", &["--json"]));
+    let told = |output: &Output| -> Value { serde_json::from_str(&output.stdout).expect("JSON") };
+    let there = status();
+    assert_eq!(there.code, Some(0), "{}", there.tail());
+    assert!(!told(&there)["exports"].as_array().expect("exports").is_empty());
+    drop(server);
+    let away = status();
+    assert_eq!(away.code, Some(3), "the store is away: {}", away.tail());
+    let away = told(&away);
+    assert!(away["error"].is_string(), "{away:#}");
+    assert!(!away["runs"].as_array().expect("runs").is_empty(), "{away:#}");
 }

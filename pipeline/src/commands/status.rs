@@ -1,6 +1,7 @@
 //! `status`: how far every export is, from the store and from what a running process leaves on this machine.
 //!
-//! Asks the store alone, never ClickHouse, so it works beside a running exporter and without any server.
+//! Asks the store alone, never ClickHouse, so it works beside a running exporter and without any server. While the store is away it
+//! still tells what processes of this machine left, and ends with the store's error.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,9 @@ use tracemill_sinks::commit::fence::{Holder, holder};
 use super::GraphArg;
 use super::run::ChoiceArgs;
 use crate::PipelineError;
+use crate::assemble::Choice;
 use crate::bars::say;
+use crate::config::Checked;
 use crate::export::plan::cursor;
 use crate::figures;
 use crate::ingestion::status::{self as ingestion, FoundIngestion};
@@ -40,6 +43,9 @@ pub(super) struct StatusArgs {
 struct Report {
     at: Millis,
     exports: Vec<ExportReport>,
+    /// Why there are not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     /// Ingestion that left a file on this machine, the newest first.
     ingestion: Vec<FoundIngestion>,
     /// The runs that left a file on this machine, the newest first.
@@ -81,13 +87,12 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), PipelineError> {
     let now = Clock::system().now();
     let runs = found(&checked.status.dir)?;
     let mut exports = Vec::new();
-    for shelf in shelves(&checked, &choice).await? {
-        exports.push(export(&shelf, &runs, now).await?);
-    }
+    let told = stored(&checked, &choice, &runs, now, &mut exports).await;
     let ingestion = ingestion::found(&checked.status.dir);
     let report = Report {
         at: now,
         exports,
+        error: told.as_ref().err().map(ToString::to_string),
         ingestion,
         runs,
     };
@@ -95,6 +100,20 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), PipelineError> {
         say(&serde_json::to_string_pretty(&report).expect("a report is always JSON"));
     } else {
         tell(&report);
+    }
+    told
+}
+
+/// What the stores tell of each export, up to the first that does not.
+async fn stored(
+    checked: &Checked,
+    choice: &Choice,
+    runs: &[FoundRun],
+    now: Millis,
+    exports: &mut Vec<ExportReport>,
+) -> Result<(), PipelineError> {
+    for shelf in shelves(checked, choice).await? {
+        exports.push(export(&shelf, runs, now).await?);
     }
     Ok(())
 }
@@ -176,7 +195,7 @@ fn tell(report: &Report) {
     for line in report.ingestion.iter().take(1).flat_map(ingestion::lines) {
         say(&line);
     }
-    if report.exports.is_empty() && report.ingestion.is_empty() {
+    if report.exports.is_empty() && report.ingestion.is_empty() && report.error.is_none() {
         say("no export has left anything in its store");
     }
     for export in &report.exports {

@@ -62,10 +62,7 @@ async fn beat(service: &Service, gate: &Gate) -> Result<(), WarehouseError> {
 
 fn statement(span: Duration) -> Statement {
     let beats = span.as_millis() / BEAT.as_millis();
-    let sql = format!(
-        "SELECT sleepEachRow({}) FROM system.numbers LIMIT {beats}",
-        BEAT.as_secs_f64()
-    );
+    let sql = format!("SELECT sleepEachRow({}) FROM numbers({beats})", BEAT.as_secs_f64());
     Statement::new(sql, Comment::new("heartbeat"))
         .setting("max_block_size", 1)
         .setting("max_threads", 1)

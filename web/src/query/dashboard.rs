@@ -6,7 +6,7 @@ use tracemill_model::Table;
 use tracemill_warehouse::Statement;
 
 use super::filter::Span;
-use super::list::{Listing, NEWEST_FIRST};
+use super::list::{Listing, NEWEST_FIRST, by_partition};
 use crate::reader::comment;
 
 /// What steps come to: of a day, of a model, or of a model on a day.
@@ -62,23 +62,22 @@ pub fn traces(project: &str, span: Span) -> Statement {
 #[must_use]
 pub fn steps(project: &str, span: Span) -> Statement {
     let mut sql = "SELECT toUInt8(grouping(day)) AS all_days, toUInt8(grouping(model)) AS all_models, day, model, \
-         count() AS steps, countIf(w.6 = 'ERROR') AS errors, sum(w.5) AS tokens, toString(sum(w.4)) AS cost, \
-         toFloat64(quantileTDigestIf(0.5)(ifNull(w.7, 0), isNotNull(w.7))) AS p50_ms, \
-         toFloat64(quantileTDigestIf(0.95)(ifNull(w.7, 0), isNotNull(w.7))) AS p95_ms FROM (\
-         SELECT toUInt16(toDate(start_time)) AS day, argMax(tuple(start_time, is_deleted, ifNull(provided_model_name, ''), \
-         ifNull(total_cost, 0), usage_details['total'], level, dateDiff('millisecond', start_time, end_time)), \
-         (event_ts, is_deleted)) AS w, w.3 AS model FROM observations WHERE project_id = {project:String}"
+         count() AS steps, countIf(level = 'ERROR') AS errors, sum(units) AS tokens, toString(sum(price)) AS cost, \
+         toFloat64(quantileTDigestIf(0.5)(ifNull(took, 0), isNotNull(took))) AS p50_ms, \
+         toFloat64(quantileTDigestIf(0.95)(ifNull(took, 0), isNotNull(took))) AS p95_ms FROM (\
+         SELECT toUInt16(toDate(start_time)) AS day, ifNull(provided_model_name, '') AS model, ifNull(total_cost, 0) AS price, \
+         usage_details['total'] AS units, level, dateDiff('millisecond', start_time, end_time) AS took \
+         FROM observations FINAL WHERE project_id = {project:String}"
         .to_owned();
     span.sql("start_time", &mut sql);
     sql.push_str(
-        " GROUP BY type, toDate(start_time), id HAVING w.2 = 0) \
+        " AND is_deleted = 0) \
          GROUP BY GROUPING SETS ((day, model), (day), (model)) ORDER BY day, model",
     );
     let statement = Statement::new(sql, comment("observation", "dashboard", project))
         .param("project", project)
-        .setting("optimize_aggregation_in_order", 1)
         .setting("force_grouping_standard_compatibility", 1);
-    span.bind(statement)
+    span.bind(by_partition(statement))
 }
 
 /// How long traces took, by the day of their first step within a span.
@@ -86,14 +85,11 @@ pub fn steps(project: &str, span: Span) -> Statement {
 pub fn latencies(project: &str, span: Span) -> Statement {
     let mut sql = "SELECT toUInt16(toDate(begun)) AS day, toFloat64(quantileTDigest(0.5)(took)) AS p50_ms, \
          toFloat64(quantileTDigest(0.95)(took)) AS p95_ms FROM (\
-         SELECT min(w.1) AS begun, dateDiff('millisecond', begun, max(ifNull(w.4, w.1))) AS took FROM (\
-         SELECT argMax(tuple(start_time, is_deleted, trace_id, end_time), (event_ts, is_deleted)) AS w \
-         FROM observations WHERE project_id = {project:String}"
+         SELECT min(start_time) AS begun, dateDiff('millisecond', begun, max(ifNull(end_time, start_time))) AS took \
+         FROM observations FINAL WHERE project_id = {project:String}"
         .to_owned();
     span.sql("start_time", &mut sql);
-    sql.push_str(" GROUP BY type, toDate(start_time), id HAVING w.2 = 0) GROUP BY w.3) GROUP BY day ORDER BY day");
-    let statement = Statement::new(sql, comment("trace", "dashboard", project))
-        .param("project", project)
-        .setting("optimize_aggregation_in_order", 1);
-    span.bind(statement)
+    sql.push_str(" AND is_deleted = 0 GROUP BY trace_id) GROUP BY day ORDER BY day");
+    let statement = Statement::new(sql, comment("trace", "dashboard", project)).param("project", project);
+    span.bind(by_partition(statement))
 }

@@ -18,7 +18,10 @@ use super::observations::ObservationRow;
 use super::scores::ScoreRow;
 use super::sessions::SessionRow;
 use super::traces::{TraceRow, TraceScores, TraceSums};
-use super::{DayCount, Filter, Listing, Page, Place, Span, daily, observations, scores, sessions, traces};
+use super::{
+    DayCount, Filter, Listing, Page, Place, Span, daily, dashboard, observations, scores, search, sessions, steps,
+    traces,
+};
 
 /// Entities on a page, as the routes' default.
 const LIMIT: u64 = 50;
@@ -98,10 +101,16 @@ pub enum Pattern {
     Daily,
     /// The same of the last seven days.
     DailyOfWeek,
+    /// The page of traces, looked for by a text in their names and ids.
+    FindTraces,
+    /// The page of a trace: its steps, without payloads.
+    Steps,
+    /// The dashboard of the last seven days.
+    Dashboard,
 }
 
 /// All of them.
-pub const PATTERNS: [Pattern; 15] = [
+pub const PATTERNS: [Pattern; 18] = [
     Pattern::Traces,
     Pattern::TracesLater,
     Pattern::TracesOfUser,
@@ -117,6 +126,9 @@ pub const PATTERNS: [Pattern; 15] = [
     Pattern::Scores,
     Pattern::Daily,
     Pattern::DailyOfWeek,
+    Pattern::FindTraces,
+    Pattern::Steps,
+    Pattern::Dashboard,
 ];
 
 /// What there is of a project to ask for. Empty texts: nothing of that kind.
@@ -208,6 +220,9 @@ impl Pattern {
             Self::Scores => "scores",
             Self::Daily => "daily metrics",
             Self::DailyOfWeek => "daily metrics of a week",
+            Self::FindTraces => "page: traces by a text",
+            Self::Steps => "page: steps of a trace",
+            Self::Dashboard => "page: dashboard of a week",
         }
     }
 
@@ -269,6 +284,13 @@ impl Pattern {
             Self::Scores => list_of_scores(project, first, asks).await,
             Self::Daily => days(project, whole, asks).await,
             Self::DailyOfWeek => days(project, week, asks).await,
+            Self::FindTraces if !of.name.is_empty() => find(project, week, &of.name, first, asks).await,
+            Self::Steps if !sample.of_observations.trace_id.is_empty() => {
+                let by = step("steps", Table::Observations, By::Column("trace_id"));
+                let statement = steps::of_trace(project, &sample.of_observations.trace_id, sample.newest.day());
+                asks.rows::<steps::StepRow>(by, statement).await.map(drop)
+            }
+            Self::Dashboard => figures_of(project, week, asks).await,
             _ => Ok(()),
         }
     }
@@ -368,5 +390,42 @@ async fn days<A: Asks>(project: &str, span: Span, asks: &mut A) -> Result<(), A:
     let _: Vec<daily::DayUsage> = asks.rows(by, daily::usage(project, span, &[])).await?;
     let by = step("traces", Table::Traces, By::Days);
     let _: Vec<DayCount> = asks.rows(by, daily::traces(project, span, Vec::new()).count()).await?;
+    Ok(())
+}
+
+/// The page of traces, by a text.
+async fn find<A: Asks>(project: &str, span: Span, text: &str, page: Page, asks: &mut A) -> Result<(), A::Error> {
+    let search = search::Search {
+        project: project.to_owned(),
+        span,
+        filters: Vec::new(),
+        text: Some(text.to_owned()),
+        in_payloads: false,
+        failed: false,
+    };
+    let by = step("page", Table::Traces, By::Days);
+    let places: Vec<Place> = asks.rows(by, search.page(page)).await?;
+    if places.is_empty() {
+        return Ok(());
+    }
+    let by = step("rows", Table::Traces, By::Column("id"));
+    let rows: Vec<TraceRow> = asks.rows(by, traces::rows(project, &places, false)).await?;
+    let Some(earliest) = rows.iter().map(|row| Millis(row.timestamp)).min() else {
+        return Ok(());
+    };
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let by = step("figures", Table::Observations, By::Column("trace_id"));
+    let statement = search::figures(project, &ids, earliest);
+    asks.rows::<search::TraceFigures>(by, statement).await.map(drop)
+}
+
+/// The dashboard.
+async fn figures_of<A: Asks>(project: &str, span: Span, asks: &mut A) -> Result<(), A::Error> {
+    let by = step("traces", Table::Traces, By::Days);
+    let _: Vec<DayCount> = asks.rows(by, dashboard::traces(project, span)).await?;
+    let by = step("steps", Table::Observations, By::Days);
+    let _: Vec<dashboard::StepFigures> = asks.rows(by, dashboard::steps(project, span)).await?;
+    let by = step("latencies", Table::Observations, By::Days);
+    let _: Vec<dashboard::DayLatency> = asks.rows(by, dashboard::latencies(project, span)).await?;
     Ok(())
 }
