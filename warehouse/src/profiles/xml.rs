@@ -50,6 +50,7 @@ fn header(users: &[UserProfile], sizes: &Sizes) -> String {
 <!--
 Users, profiles and quotas of a ClickHouse server that Tracemill works with: one user for each kind of work, so that no
 kind can take what another needs. Written by `tracemill profiles`; put it into users.d/ of the server, 24.8 or newer.
+What another file says of users, profiles and quotas of these names is replaced.
 {placeholder}
 The limits are for a server with {memory} of memory and {threads} threads. Its users together may take {all}, and
 max_server_memory_usage, unless it was changed, is {server}: the rest is for caches and merges.
@@ -84,7 +85,7 @@ fn decimal(bytes: ByteSize) -> String {
 
 fn profile(user: &UserProfile, text: &mut String) {
     let name = &user.user;
-    let _ = writeln!(text, "        <{name}>");
+    let _ = writeln!(text, "        <{name} replace=\"1\">");
     let mut constraints = String::new();
     for setting in user.settings() {
         let of = setting.name;
@@ -108,7 +109,7 @@ fn profile(user: &UserProfile, text: &mut String) {
 fn quota(name: &str, text: &mut String) {
     let _ = write!(
         text,
-        "        <{name}>
+        "        <{name} replace=\"1\">
             <interval>
                 <duration>3600</duration>
                 <queries>0</queries>
@@ -146,7 +147,7 @@ fn login(user: &UserProfile, networks: &[String], text: &mut String) {
     let _ = write!(
         text,
         "        <!-- {about} -->
-        <{name}>
+        <{name} replace=\"1\">
             <password_sha256_hex>{hash}</password_sha256_hex>
             <networks>{networks}</networks>
             <profile>{name}</profile>
