@@ -215,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn what_another_file_says_of_the_same_name_is_replaced() {
+        // ClickHouse does not start with a user who has two passwords.
+        let text = users_xml(&[user(ServiceKind::Export)], &Sizes::default(), &[]);
+        let names = text.matches("<export_user replace=\"1\">").count();
+        assert_eq!(
+            (names, text.matches("<export_user>").count()),
+            (3, 0),
+            "profile, quota and user: {text}"
+        );
+    }
+
+    #[test]
     fn what_a_client_would_try_is_bounded() {
         for kind in [ServiceKind::ReadOnly, ServiceKind::ReadWrite, ServiceKind::Export] {
             let settings = user(kind).settings();
