@@ -149,10 +149,10 @@ impl Gate {
         }
     }
 
-    /// Waits until a leaf is read, or until none is.
-    pub async fn reads(&self, any: bool) {
+    /// Waits until a leaf is read.
+    pub async fn reads(&self) {
         // The sender is ours, and lives.
-        let _ = self.0.leaves.subscribe().wait_for(|leaves| (*leaves > 0) == any).await;
+        let _ = self.0.leaves.subscribe().wait_for(|leaves| *leaves > 0).await;
     }
 
     /// Whether a leaf would have to wait.

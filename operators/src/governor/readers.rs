@@ -12,8 +12,8 @@
 //! *Invariants.* A pause ends by itself, and then there is time to work: the export keeps its floor under readers that never
 //! cease. Beats that stop coming hold nobody.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -39,23 +39,23 @@ pub struct Readers(Arc<Inner>);
 struct Inner {
     /// Times count from here, in us.
     zero: Instant,
-    /// Queries that this process answers.
-    running: AtomicUsize,
     /// When the last beat came; 0: none is expected.
     beat: AtomicU64,
     /// The pause lasts at least until then.
     until: AtomicU64,
     pauses: Mutex<Pauses>,
+    /// Queries that this process answers.
     own: Mutex<Busy>,
     /// How long beats were held, added up.
     seen: AtomicU64,
     is_beside: bool,
 }
 
-/// Since when queries of this process run, and how long they did before, in us.
+/// How many queries run, since when any does, and how long any did before, in us.
 #[derive(Debug, Default)]
 struct Busy {
-    since: Option<u64>,
+    running: usize,
+    since: u64,
     total: u64,
 }
 
@@ -63,7 +63,6 @@ impl Default for Inner {
     fn default() -> Self {
         Self {
             zero: Instant::now(),
-            running: AtomicUsize::new(0),
             beat: AtomicU64::new(0),
             until: AtomicU64::new(0),
             pauses: Mutex::default(),
@@ -118,12 +117,12 @@ pub struct Running(Readers);
 impl Drop for Running {
     fn drop(&mut self) {
         let inner = &*self.0.0;
-        if inner.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let mut own = inner.own();
+        own.running -= 1;
+        if own.running == 0 {
             let now = inner.now();
-            let mut own = inner.own.lock().unwrap_or_else(PoisonError::into_inner);
-            let took = own.since.take().map_or(0, |since| now - since);
+            let took = now.saturating_sub(own.since);
             own.total += took;
-            drop(own);
             inner.outlast(now, took);
         }
     }
@@ -139,7 +138,7 @@ impl Heart {
         let inner = &*self.0.0;
         let now = inner.now();
         let last = inner.beat.swap(now, Ordering::AcqRel);
-        let gap = if last == 0 { 0 } else { now - last };
+        let gap = if last == 0 { 0 } else { now.saturating_sub(last) };
         let held = gap.saturating_sub(us(BEAT).saturating_mul(beats));
         let is_held = held > us(LATE - BEAT) && gap < us(LOST);
         is_held.then(|| {
@@ -161,6 +160,10 @@ impl Inner {
         us(self.zero.elapsed()).max(1)
     }
 
+    fn own(&self) -> MutexGuard<'_, Busy> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Queries that ran for so long have ended.
     fn outlast(&self, now: u64, took: u64) {
         self.until.fetch_max(now + took.min(us(LONGEST) / 2), Ordering::AcqRel);
@@ -173,7 +176,7 @@ impl Inner {
     }
 
     fn is_busy(&self, now: u64) -> bool {
-        self.running.load(Ordering::Acquire) > 0 || self.late(now).is_some() || now < self.until.load(Ordering::Acquire)
+        self.own().running > 0 || self.late(now).is_some() || now < self.until.load(Ordering::Acquire)
     }
 
     fn ask(&self) -> Option<Duration> {
@@ -213,10 +216,12 @@ impl Readers {
     #[must_use]
     pub fn enter(&self) -> Running {
         let inner = &*self.0;
-        if inner.running.fetch_add(1, Ordering::AcqRel) == 0 {
-            let mut own = inner.own.lock().unwrap_or_else(PoisonError::into_inner);
-            own.since = Some(inner.now());
+        let mut own = inner.own();
+        if own.running == 0 {
+            own.since = inner.now();
         }
+        own.running += 1;
+        drop(own);
         Running(self.clone())
     }
 
@@ -231,8 +236,15 @@ impl Readers {
     pub fn busy(&self) -> Duration {
         let inner = &*self.0;
         let now = inner.now();
-        let own = inner.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = own.total + own.since.map_or(0, |since| now.saturating_sub(since));
+        let own = {
+            let own = inner.own();
+            let since = if own.running > 0 {
+                now.saturating_sub(own.since)
+            } else {
+                0
+            };
+            own.total + since
+        };
         let seen = inner.seen.load(Ordering::Relaxed) + inner.late(now).unwrap_or(0);
         Duration::from_micros(own.max(seen))
     }
@@ -343,6 +355,20 @@ mod tests {
         assert!(is_free(&readers));
         assert_eq!(readers.busy(), Duration::from_millis(20));
         assert_eq!(readers.given(), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn queries_that_end_while_others_begin_are_counted_once() {
+        let (readers, began) = (Readers::new(0.1), Instant::now());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..50_000).for_each(|_| drop(readers.enter())));
+            }
+        });
+        let busy = readers.busy();
+        assert!(busy > Duration::ZERO && busy <= began.elapsed(), "{busy:?}");
+        let _running = readers.enter();
+        assert!(readers.0.ask().is_some(), "and the next is seen");
     }
 
     #[tokio::test(start_paused = true)]

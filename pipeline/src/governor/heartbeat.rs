@@ -32,7 +32,7 @@ pub fn begin(service: Service, gate: Gate) -> Task<()> {
     spawn("heartbeat", async move {
         let mut is_told = false;
         loop {
-            gate.reads(true).await;
+            gate.reads().await;
             if let Err(error) = beat(&service, &gate).await {
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::info!(%error, "the export does not see when readers' queries run");

@@ -319,6 +319,15 @@ fn listing(table: Table, project: &str, span: Span, filters: Vec<Filter>) -> Lis
     }
 }
 
+/// The traces of a page.
+async fn rows_of<A: Asks>(project: &str, places: &[Place], asks: &mut A) -> Result<Vec<TraceRow>, A::Error> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let by = step("rows", Table::Traces, By::Column("id"));
+    asks.rows(by, traces::rows(project, places, false)).await
+}
+
 async fn list_of_traces<A: Asks>(
     project: &str,
     span: Span,
@@ -327,11 +336,7 @@ async fn list_of_traces<A: Asks>(
     asks: &mut A,
 ) -> Result<(), A::Error> {
     let places = places(&listing(Table::Traces, project, span, filters), page, asks).await?;
-    if places.is_empty() {
-        return Ok(());
-    }
-    let by = step("rows", Table::Traces, By::Column("id"));
-    let rows: Vec<TraceRow> = asks.rows(by, traces::rows(project, &places, false)).await?;
+    let rows = rows_of(project, &places, asks).await?;
     let Some(earliest) = rows.iter().map(|row| Millis(row.timestamp)).min() else {
         return Ok(());
     };
@@ -405,11 +410,7 @@ async fn find<A: Asks>(project: &str, span: Span, text: &str, page: Page, asks: 
     };
     let by = step("page", Table::Traces, By::Days);
     let places: Vec<Place> = asks.rows(by, search.page(page)).await?;
-    if places.is_empty() {
-        return Ok(());
-    }
-    let by = step("rows", Table::Traces, By::Column("id"));
-    let rows: Vec<TraceRow> = asks.rows(by, traces::rows(project, &places, false)).await?;
+    let rows = rows_of(project, &places, asks).await?;
     let Some(earliest) = rows.iter().map(|row| Millis(row.timestamp)).min() else {
         return Ok(());
     };
