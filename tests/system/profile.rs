@@ -86,7 +86,7 @@ fn every_pattern_is_told_advice_follows_and_nothing_changes() {
 
     for project in ["large", "small"] {
         let patterns = patterns(&told, project);
-        assert_eq!(patterns.len(), 18, "{patterns:?}");
+        assert_eq!(patterns.len(), 19, "{patterns:?}");
         for pattern in patterns {
             assert!(pattern["failed"].is_null(), "{pattern}");
             let steps = pattern["steps"].as_array().expect("steps");

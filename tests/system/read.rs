@@ -130,3 +130,41 @@ fn a_query_that_would_read_too_much_is_refused_with_advice() {
     assert_eq!(read(&site, "/api/public/health").0, 200);
     let _ = Site::stop(running);
 }
+
+#[test]
+fn pages_follow_each_other_also_where_their_days_are_found_first() {
+    let site = Site::new();
+    // Versions of some, deletions among them, and many of one time.
+    for (version, some) in [(0, "1"), (1, "number % 7 = 0")] {
+        site.engine.execute(&format!(
+            "INSERT INTO traces (id, timestamp, name, project_id, environment, event_ts, is_deleted) \
+             SELECT lower(hex(sipHash64(number))), toDateTime64('2026-02-25 22:00:00', 3, 'UTC') + toIntervalSecond(intDiv(number, 3)), \
+             'run', '{PROJECT}', 'default', now64(3) + {version}, {version} AND number % 70 = 0 FROM numbers(10500) WHERE {some}"
+        ));
+    }
+    let running = site.run();
+    let sql = "SELECT id FROM traces FINAL WHERE is_deleted = 0 ORDER BY timestamp DESC, id DESC";
+    let all = site.engine.query(sql);
+    let all: Vec<&str> = all.lines().collect();
+    assert_eq!(all.len(), 10_350);
+    // From the 10,001st on.
+    for page in [1, 2, 99, 100, 101, 102, 104] {
+        let (_, answer) = read(&site, &format!("/api/public/traces?limit=100&page={page}"));
+        let rows = answer["data"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        let ids: Vec<&str> = rows.iter().filter_map(|row| row["id"].as_str()).collect();
+        let expected = &all[(page - 1) * 100..all.len().min(page * 100)];
+        assert_eq!(ids, expected, "page {page}");
+        assert_eq!(answer["meta"]["totalItems"], all.len(), "page {page}");
+    }
+    let (_, answer) = read(&site, "/api/public/traces?limit=100&page=105");
+    assert_eq!(
+        (&answer["data"], &answer["meta"]["totalItems"]),
+        (&serde_json::json!([]), &all.len().into())
+    );
+    site.engine.execute("SYSTEM FLUSH LOGS");
+    let counts = site.engine.query(
+        "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' AND log_comment LIKE '%\"kind\":\"count\"%'",
+    );
+    assert_eq!(counts, "4", "days are found first for deep pages alone");
+    let _ = Site::stop(running);
+}

@@ -30,7 +30,7 @@ pub use embedded::Embedded;
 pub use error::WarehouseError;
 pub use insert::Insert;
 pub use limits::{Compression, Limits};
-pub use measured::Cost;
+pub use measured::{Cost, Counted};
 pub use migrate::{MigrateOptions, MigrateReport, migrate};
 pub use secret::Secret;
 pub use service::{Service, ServiceConfig, ServiceKind};

@@ -1,6 +1,9 @@
-//! A query with what it cost, as the server told it with the answer.
+//! A query with what it cost, or with how many rows there would be without its limit, as the server told it with the answer.
 
-use clickhouse::{RowOwned, RowRead};
+use clickhouse::query::BytesCursor;
+use clickhouse::{QuerySummary, RowOwned, RowRead};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::WarehouseError;
 use crate::service::Service;
@@ -19,7 +22,64 @@ pub struct Cost {
     pub memory: u64,
 }
 
+/// Rows of a query with a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// How many there would be without the limit.
+    pub total: u64,
+    /// What it cost to know both.
+    pub cost: Cost,
+}
+
+/// Of an answer in `JSONCompact`.
+#[derive(Deserialize)]
+struct Told<T> {
+    data: Vec<T>,
+    rows_before_limit_at_least: u64,
+}
+
+fn cost(id: QueryId, told: Option<&QuerySummary>) -> Cost {
+    let number = |of: Option<u64>| of.unwrap_or(0);
+    Cost {
+        id,
+        rows: number(told.and_then(QuerySummary::read_rows)),
+        bytes: number(told.and_then(QuerySummary::read_bytes)),
+        memory: number(told.and_then(QuerySummary::memory_usage)),
+    }
+}
+
+async fn text(mut cursor: BytesCursor) -> clickhouse::error::Result<(Vec<u8>, BytesCursor)> {
+    let mut text = Vec::new();
+    while let Some(chunk) = cursor.next().await? {
+        text.extend_from_slice(&chunk);
+    }
+    Ok((text, cursor))
+}
+
 impl Service {
+    /// Runs a statement with a `LIMIT` and reads its rows, and how many it would have without: in one pass over what it reads. A row is
+    /// an array in JSON, so `T` is a tuple; texts that may be no UTF-8 are to be asked for in hexadecimal.
+    ///
+    /// # Errors
+    /// As [`Service::rows`].
+    pub async fn counted<T: DeserializeOwned>(&self, statement: &Statement) -> Result<Counted<T>, WarehouseError> {
+        // A whole answer has whole figures, and an error in place of it.
+        let whole = statement.clone().setting("wait_end_of_query", 1);
+        let (query, id) = self.query(&whole.setting("exact_rows_before_limit", 1));
+        let answer = async { text(query.fetch_bytes("JSONCompact")?).await };
+        let (text, cursor) = self.within_deadline(answer).await?;
+        let told: Told<T> = serde_json::from_slice(&text).map_err(|error| WarehouseError::Answer {
+            reason: error.to_string(),
+        })?;
+        Ok(Counted {
+            rows: told.data,
+            total: told.rows_before_limit_at_least,
+            cost: cost(id, cursor.summary()),
+        })
+    }
+
     /// As [`Service::rows`], with the cost. The server sends the answer when it is whole, so that its figures are whole too.
     ///
     /// # Errors
@@ -35,14 +95,7 @@ impl Service {
             while let Some(row) = cursor.next().await? {
                 rows.push(row);
             }
-            let told = cursor.summary();
-            let number = |of: Option<u64>| of.unwrap_or(0);
-            let cost = Cost {
-                id,
-                rows: number(told.and_then(|told| told.read_rows())),
-                bytes: number(told.and_then(|told| told.read_bytes())),
-                memory: number(told.and_then(|told| told.memory_usage())),
-            };
+            let cost = cost(id, cursor.summary());
             Ok((rows, cost))
         };
         self.within_deadline(answer).await

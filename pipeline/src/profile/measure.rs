@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use clickhouse::{RowOwned, RowRead};
+use serde::de::DeserializeOwned;
 use tracemill_model::{Millis, Table};
-use tracemill_warehouse::{Comment, Service, Statement, WarehouseError};
+use tracemill_warehouse::{Comment, Cost, Service, Statement, WarehouseError};
 use tracemill_web::query::patterns::{Asks, Pattern, Sample, Step};
 
 use super::advice::Sizes;
@@ -42,6 +43,24 @@ impl Asks for Recorder<'_> {
     ) -> Result<Vec<T>, WarehouseError> {
         let began = Instant::now();
         let (rows, cost) = self.service.measured::<T>(&statement).await?;
+        self.keep(step, began, &cost, rows.len());
+        Ok(rows)
+    }
+
+    async fn counted<T: DeserializeOwned>(
+        &mut self,
+        step: Step,
+        statement: Statement,
+    ) -> Result<Vec<T>, WarehouseError> {
+        let began = Instant::now();
+        let counted = self.service.counted::<T>(&statement).await?;
+        self.keep(step, began, &counted.cost, counted.rows.len());
+        Ok(counted.rows)
+    }
+}
+
+impl Recorder<'_> {
+    fn keep(&mut self, step: Step, began: Instant, cost: &Cost, returned: usize) {
         self.asked.push(Asked {
             step,
             id: cost.id.to_string(),
@@ -49,9 +68,8 @@ impl Asks for Recorder<'_> {
             rows: cost.rows,
             bytes: cost.bytes,
             memory: cost.memory,
-            returned: rows.len() as u64,
+            returned: returned as u64,
         });
-        Ok(rows)
     }
 }
 

@@ -261,3 +261,25 @@ async fn an_insert_is_streamed_and_deduplicated_by_its_token() {
     assert_eq!(error.code(), Some(60), "{error}");
     assert_eq!(admin.one::<u64>(&count).await.expect("a count"), 200_000);
 }
+
+#[tokio::test]
+async fn rows_of_a_limit_are_counted_without_it() {
+    let engine = Engine::start().await;
+    let service = engine.service(ServiceKind::ReadOnly, |_| {});
+    let odd = "SELECT concat('it''s \"\\\\/ü', char(10)) AS id, toUInt16(number) AS n FROM numbers(70000) WHERE n % 2 = 0 \
+               ORDER BY n DESC LIMIT 2 OFFSET";
+    let ask = async |skip: u32| service.counted::<(String, u16)>(&sql(&format!("{odd} {skip}"))).await;
+    let counted = ask(1).await.expect("an answer");
+    let id = "it's \"\\/ü\n".to_owned();
+    assert_eq!(counted.rows, [(id.clone(), 65_532), (id, 65_530)]);
+    assert_eq!(counted.total, 35_000);
+    assert!(counted.cost.rows >= 70_000, "{counted:?}");
+    let beyond = ask(40_000).await.expect("an answer");
+    assert_eq!((beyond.rows.len(), beyond.total), (0, 35_000), "beyond the end");
+    let wrong = service.counted::<(u16, u16)>(&sql(&format!("{odd} 0"))).await;
+    assert!(matches!(wrong, Err(WarehouseError::Answer { .. })), "{wrong:?}");
+    // Late: when rows have been made already.
+    let late = sql("SELECT throwIf(number = 69999) FROM numbers(70000) LIMIT 65000, 10000");
+    let error = service.counted::<(u8,)>(&late).await.expect_err("it fails");
+    assert!(matches!(error, WarehouseError::Server { code: 395, .. }), "{error:?}");
+}

@@ -11,6 +11,9 @@ use tracemill_warehouse::Statement;
 use super::filter::{Filter, Span};
 use crate::reader::comment;
 
+/// The last entity of a page that is found in one pass over the span, sorted: it holds as many places as come before it.
+const DEEP: u64 = 10_000;
+
 /// Which page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -23,6 +26,12 @@ pub struct Page {
 impl Page {
     fn offset(self) -> u64 {
         (self.page - 1).saturating_mul(self.limit)
+    }
+
+    /// Whether so much comes before it that its days are to be found first, by [`Listing::count`] and [`Listing::days`].
+    #[must_use]
+    pub fn is_deep(self) -> bool {
+        self.offset().saturating_add(self.limit) > DEEP
     }
 
     /// How many pages there are of so many entities.
@@ -139,32 +148,32 @@ impl Listing {
         None
     }
 
-    /// The entities of a page, in order.
+    /// The entities of a page, in order, of the days that it lies in.
     #[must_use]
     pub fn page(&self, days: Days, limit: u64) -> Statement {
-        let span = days.within(self.span);
-        let direction = if self.order.ascending { "ASC" } else { "DESC" };
-        let by = self.order.column.unwrap_or(self.table.time_column());
-        let by = self.winner(by);
-        let sql = format!(
-            "SELECT id, day FROM ({}) ORDER BY {by} {direction}, id {direction} LIMIT {limit} OFFSET {}",
-            self.winners(span),
-            days.skip
-        );
-        self.bind(sql, "page", span)
+        self.ordered("page", days.within(self.span), limit, days.skip)
+    }
+
+    /// The same of the whole span, for pages that are not deep: to be asked with how many there are in all, which it sees as it goes.
+    #[must_use]
+    pub fn at_once(&self, page: Page) -> Statement {
+        self.ordered("page", self.span, page.limit, page.offset())
     }
 
     /// Every entity that matches, in order: for lists that others bound.
     #[must_use]
     pub fn all(&self) -> Statement {
+        self.ordered("all", self.span, super::sessions::MOST_TRACES as u64, 0)
+    }
+
+    fn ordered(&self, kind: &'static str, span: Span, limit: u64, skip: u64) -> Statement {
         let direction = if self.order.ascending { "ASC" } else { "DESC" };
         let by = self.winner(self.order.column.unwrap_or(self.table.time_column()));
         let sql = format!(
-            "SELECT id, day FROM ({}) ORDER BY {by} {direction}, id {direction} LIMIT {}",
-            self.winners(self.span),
-            super::sessions::MOST_TRACES
+            "SELECT id, day FROM ({}) ORDER BY {by} {direction}, id {direction} LIMIT {limit} OFFSET {skip}",
+            self.winners(span)
         );
-        self.bind(sql, "all", self.span)
+        self.bind(sql, kind, span)
     }
 
     /// The columns of the newest version that are looked at, in their places of the tuple `w`; then `more` columns.
@@ -361,6 +370,18 @@ mod tests {
                 count: *count,
             })
             .collect()
+    }
+
+    #[test]
+    fn a_page_is_deep_by_what_comes_before_its_end() {
+        for (page, limit, is_deep) in [
+            (1, 100, false),
+            (100, 100, false),
+            (101, 100, true),
+            (u64::MAX, 100, true),
+        ] {
+            assert_eq!(Page { page, limit }.is_deep(), is_deep, "{page}");
+        }
     }
 
     #[test]

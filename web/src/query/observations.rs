@@ -2,7 +2,6 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use tracemill_model::time::DAY_MS;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
@@ -130,10 +129,7 @@ pub fn one(project: &str, id: &str) -> Statement {
 /// All observations of a trace of then, the earliest first.
 #[must_use]
 pub fn of_trace(project: &str, trace: &str, at: Millis, with_io: bool) -> Statement {
-    let span = Span {
-        from: Some(at.plus(-2 * DAY_MS)),
-        to: None,
-    };
+    let span = Span::of_trace(at);
     let mut sql = format!(
         "SELECT {} FROM (SELECT * FROM observations WHERE project_id = {{project:String}} AND trace_id = {{trace:String}}",
         select(with_io)

@@ -9,11 +9,13 @@
 
 use clickhouse::{Row, RowOwned, RowRead};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tracemill_model::time::DAY_MS;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::{Comment, Statement};
 
 use super::list::NEWEST_FIRST;
+use super::metrics::{self, Aggregation, Bucket, Metric, View};
 use super::observations::ObservationRow;
 use super::scores::ScoreRow;
 use super::sessions::SessionRow;
@@ -38,6 +40,16 @@ pub trait Asks {
     /// # Errors
     /// There is no answer.
     fn rows<T: RowOwned + RowRead>(
+        &mut self,
+        step: Step,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<T>, Self::Error>>;
+
+    /// Runs one with how many rows there would be without its limit, see [`tracemill_warehouse::Service::counted`].
+    ///
+    /// # Errors
+    /// There is no answer.
+    fn counted<T: DeserializeOwned>(
         &mut self,
         step: Step,
         statement: Statement,
@@ -101,6 +113,8 @@ pub enum Pattern {
     Daily,
     /// The same of the last seven days.
     DailyOfWeek,
+    /// Observations, cost and latency of the last seven days by day and model, as metrics v2.
+    MetricsOfWeek,
     /// The page of traces, looked for by a text in their names and ids.
     FindTraces,
     /// The page of a trace: its steps, without payloads.
@@ -110,7 +124,7 @@ pub enum Pattern {
 }
 
 /// All of them.
-pub const PATTERNS: [Pattern; 18] = [
+pub const PATTERNS: [Pattern; 19] = [
     Pattern::Traces,
     Pattern::TracesLater,
     Pattern::TracesOfUser,
@@ -126,6 +140,7 @@ pub const PATTERNS: [Pattern; 18] = [
     Pattern::Scores,
     Pattern::Daily,
     Pattern::DailyOfWeek,
+    Pattern::MetricsOfWeek,
     Pattern::FindTraces,
     Pattern::Steps,
     Pattern::Dashboard,
@@ -220,6 +235,7 @@ impl Pattern {
             Self::Scores => "scores",
             Self::Daily => "daily metrics",
             Self::DailyOfWeek => "daily metrics of a week",
+            Self::MetricsOfWeek => "metrics v2 of a week",
             Self::FindTraces => "page: traces by a text",
             Self::Steps => "page: steps of a trace",
             Self::Dashboard => "page: dashboard of a week",
@@ -284,6 +300,7 @@ impl Pattern {
             Self::Scores => list_of_scores(project, first, asks).await,
             Self::Daily => days(project, whole, asks).await,
             Self::DailyOfWeek => days(project, week, asks).await,
+            Self::MetricsOfWeek => metrics_of(project, week, asks).await,
             Self::FindTraces if !of.name.is_empty() => find(project, week, &of.name, first, asks).await,
             Self::Steps if !sample.of_observations.trace_id.is_empty() => {
                 let by = step("steps", Table::Observations, By::Column("trace_id"));
@@ -296,17 +313,11 @@ impl Pattern {
     }
 }
 
-/// The places of a page.
+/// The places of a page that is not deep.
 async fn places<A: Asks>(listing: &Listing, page: Page, asks: &mut A) -> Result<Vec<Place>, A::Error> {
     let by = By::Days;
-    let counts: Vec<DayCount> = asks.rows(step("count", listing.table, by), listing.count()).await?;
-    match listing.days(&counts, page) {
-        Some(days) => {
-            let statement = listing.page(days, page.limit);
-            asks.rows(step("page", listing.table, by), statement).await
-        }
-        None => Ok(Vec::new()),
-    }
+    asks.counted(step("page", listing.table, by), listing.at_once(page))
+        .await
 }
 
 fn listing(table: Table, project: &str, span: Span, filters: Vec<Filter>) -> Listing {
@@ -396,6 +407,35 @@ async fn days<A: Asks>(project: &str, span: Span, asks: &mut A) -> Result<(), A:
     let by = step("traces", Table::Traces, By::Days);
     let _: Vec<DayCount> = asks.rows(by, daily::traces(project, span, Vec::new()).count()).await?;
     Ok(())
+}
+
+/// By day and model.
+async fn metrics_of<A: Asks>(project: &str, span: Span, asks: &mut A) -> Result<(), A::Error> {
+    let Some(view) = View::named("observations") else {
+        return Ok(());
+    };
+    let told = [
+        ("count", Aggregation::Count),
+        ("totalCost", Aggregation::Sum),
+        ("latency", Aggregation::Percentile(95)),
+    ];
+    let metric = |(name, aggregation)| {
+        let measure = view.measure(name)?;
+        Some(Metric { measure, aggregation })
+    };
+    let query = metrics::Query {
+        project: project.to_owned(),
+        view,
+        span,
+        filters: Vec::new(),
+        bucket: Some(Bucket::Day),
+        dimensions: view.dimension("providedModelName").into_iter().collect(),
+        metrics: told.into_iter().filter_map(metric).collect(),
+        order: Vec::new(),
+        rows: 100,
+    };
+    let by = step("groups", Table::Observations, By::Days);
+    asks.rows::<metrics::Group>(by, query.statement()).await.map(drop)
 }
 
 /// The page of traces, by a text.

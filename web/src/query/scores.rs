@@ -2,7 +2,6 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use tracemill_model::time::DAY_MS;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
@@ -70,10 +69,7 @@ pub fn one(project: &str, id: &str) -> Statement {
 /// All scores of a trace of then, the newest first.
 #[must_use]
 pub fn of_trace(project: &str, trace: &str, at: Millis) -> Statement {
-    let span = Span {
-        from: Some(at.plus(-2 * DAY_MS)),
-        to: None,
-    };
+    let span = Span::of_trace(at);
     let mut sql = format!(
         "SELECT {SELECT} FROM (SELECT * FROM scores WHERE project_id = {{project:String}} AND trace_id = {{trace:String}}"
     );

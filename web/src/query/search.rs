@@ -4,12 +4,11 @@ use std::fmt::Write;
 
 use clickhouse::Row;
 use serde::Deserialize;
-use tracemill_model::Millis;
-use tracemill_model::time::DAY_MS;
+use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
 use super::filter::{Filter, Span};
-use super::list::Page;
+use super::list::{Listing, NEWEST_FIRST, Page};
 use crate::reader::comment;
 
 /// Steps of a trace may begin so much later than the trace, where payloads are looked through. ms.
@@ -49,83 +48,77 @@ pub struct TraceFigures {
     pub tokens: u64,
 }
 
-/// The columns that a text is looked for in, after time and deletion: places 3, 4 and 5 of the tuple.
+/// The columns that a text is looked for in, beside the id.
 const TEXTS: [&str; 3] = ["name", "user_id", "session_id"];
 
 impl Search {
     /// The traces of a page, the newest first; one more than it holds, where there are more.
     #[must_use]
     pub fn page(&self, page: Page) -> Statement {
-        let mut columns = vec!["timestamp", "is_deleted"];
-        columns.extend(TEXTS.iter().filter(|_| self.text.is_some()));
-        for filter in &self.filters {
-            if !columns.contains(&filter.column()) {
-                columns.push(filter.column());
-            }
-        }
-        let mut sql = format!(
-            "SELECT id, day FROM (SELECT id, toUInt16(toDate(timestamp)) AS day, \
-             argMax(tuple({}), (event_ts, is_deleted)) AS w FROM traces WHERE project_id = {{project:String}}",
-            columns.join(", ")
-        );
-        self.span.sql("timestamp", &mut sql);
-        for (index, filter) in self.filters.iter().enumerate() {
-            if is_indexed(filter) {
-                let condition = filter.sql("f", index, filter.column());
-                let _ = write!(
-                    sql,
-                    " AND id IN (SELECT id FROM traces WHERE project_id = {{project:String}} AND {condition})"
-                );
-            }
-        }
+        let listing = self.listing();
+        let texts: &[&'static str] = if self.text.is_some() { &TEXTS } else { &[] };
+        let column = |column: &str| listing.winner_of(column, texts);
+        let mut sql = format!("SELECT id, day FROM ({}", listing.winners_with(self.span, texts));
         if self.failed {
-            sql.push_str(" AND id IN (");
+            // Narrow columns alone, in the order of the sort key.
             sql.push_str(
-                "SELECT w.1 FROM (SELECT argMax(tuple(trace_id, is_deleted, level), (event_ts, is_deleted)) AS w ",
+                " AND id IN (SELECT trace_id FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0 \
+                 AND level = 'ERROR'",
             );
-            sql.push_str("FROM observations WHERE project_id = {project:String}");
-            self.later().sql("start_time", &mut sql);
-            sql.push_str(" GROUP BY type, toDate(start_time), id HAVING w.2 = 0 AND w.3 = 'ERROR'))");
+            self.later(&mut sql);
+            sql.push(')');
         }
-        sql.push_str(" GROUP BY toDate(timestamp), id HAVING w.2 = 0");
-        for (index, filter) in self.filters.iter().enumerate() {
-            let place = columns.iter().position(|column| *column == filter.column());
-            let condition = filter.sql("f", index, &format!("w.{}", place.map_or(1, |place| place + 1)));
-            let _ = write!(sql, " AND {condition}");
-        }
-        self.text_condition(&mut sql);
+        self.text_condition(column, &mut sql);
         let offset = (page.page - 1).saturating_mul(page.limit);
         let _ = write!(
             sql,
-            ") ORDER BY w.1 DESC, id DESC LIMIT {} OFFSET {offset}",
+            ") ORDER BY {} DESC, id DESC LIMIT {} OFFSET {offset}",
+            column("timestamp"),
             page.limit + 1
         );
-        self.bind(sql)
-    }
-
-    /// The span of the steps of traces in the span.
-    fn later(&self) -> Span {
-        Span {
-            from: self.span.from,
-            to: self.span.to.map(|to| to.plus(LATER)),
+        let kind = if self.in_payloads { "searchPayloads" } else { "search" };
+        let mut statement = listing.bind(sql, kind, self.span);
+        if let Some(text) = &self.text {
+            statement = statement.param("text", text);
+        }
+        match self.span.to {
+            Some(to) => statement.param("later", to.plus(LATER)),
+            None => statement,
         }
     }
 
-    fn text_condition(&self, sql: &mut String) {
+    fn listing(&self) -> Listing {
+        Listing {
+            table: Table::Traces,
+            project: self.project.clone(),
+            span: self.span,
+            filters: self.filters.clone(),
+            order: NEWEST_FIRST,
+        }
+    }
+
+    /// The condition on the steps of traces in the span.
+    fn later(&self, sql: &mut String) {
+        let from = Span { to: None, ..self.span };
+        from.sql("start_time", sql);
+        if self.span.to.is_some() {
+            sql.push_str(" AND start_time < fromUnixTimestamp64Milli({later:Int64}, 'UTC')");
+        }
+    }
+
+    /// `place` gives a column of the newest version.
+    fn text_condition(&self, place: impl Fn(&str) -> String, sql: &mut String) {
         if self.text.is_none() {
             return;
         }
         let holds = |column: &str| format!("positionCaseInsensitiveUTF8({column}, {{text:String}}) > 0");
         let _ = write!(sql, " AND ({}", holds("id"));
-        for place in 3..3 + TEXTS.len() {
-            let _ = write!(sql, " OR {}", holds(&format!("ifNull(w.{place}, '')")));
+        for column in TEXTS {
+            let _ = write!(sql, " OR {}", holds(&format!("ifNull({}, '')", place(column))));
         }
         if self.in_payloads {
             let hit = format!("{} OR {}", holds("ifNull(input, '')"), holds("ifNull(output, '')"));
-            for (table, of, time, span) in [
-                ("traces", "id", "timestamp", self.span),
-                ("observations", "trace_id", "start_time", self.later()),
-            ] {
+            for (table, of) in [("traces", "id"), ("observations", "trace_id")] {
                 // Only whether it was found is kept of a version, and the newest version's word counts.
                 let _ = write!(
                     sql,
@@ -133,47 +126,21 @@ impl Search {
                      FROM (SELECT id, {of} AS of_trace, event_ts, is_deleted, toUInt8({hit}) AS hit FROM {table} \
                      WHERE project_id = {{project:String}}",
                 );
-                span.sql(time, sql);
+                match table {
+                    "traces" => self.span.sql("timestamp", sql),
+                    _ => self.later(sql),
+                }
                 sql.push_str(") GROUP BY id HAVING h.2 = 0 AND h.3 = 1))");
             }
         }
         sql.push(')');
     }
-
-    fn bind(&self, sql: String) -> Statement {
-        let kind = if self.in_payloads { "searchPayloads" } else { "search" };
-        let mut statement = Statement::new(sql, comment("trace", kind, &self.project))
-            .param("project", &self.project)
-            .setting("optimize_aggregation_in_order", 1);
-        if let Some(text) = &self.text {
-            statement = statement.param("text", text);
-        }
-        let all = self.filters.iter().enumerate();
-        let statement = all.fold(statement, |statement, (index, filter)| {
-            filter.bind("f", index, statement)
-        });
-        self.span.bind(statement)
-    }
-}
-
-/// Whether an index knows where such traces are.
-fn is_indexed(filter: &Filter) -> bool {
-    matches!(
-        filter,
-        Filter::Is {
-            column: "session_id" | "user_id",
-            ..
-        }
-    )
 }
 
 /// What the steps of these traces come to, the earliest of which is of then.
 #[must_use]
 pub fn figures(project: &str, ids: &[&str], earliest: Millis) -> Statement {
-    let span = Span {
-        from: Some(earliest.plus(-2 * DAY_MS)),
-        to: None,
-    };
+    let span = Span::of_trace(earliest);
     let mut sql = "SELECT w.1 AS trace_id, \
          CAST(if(countIf(w.4 IS NOT NULL) = 0, NULL, dateDiff('millisecond', min(w.3), max(ifNull(w.4, w.3)))), \
          'Nullable(Int64)') AS latency_ms, toString(sum(ifNull(w.5, 0))) AS cost, count() AS steps, \
@@ -217,17 +184,28 @@ mod tests {
             "the name is in the tuple once: {narrow}"
         );
         assert!(narrow.ends_with("LIMIT 51 OFFSET 100"), "{narrow}");
-        for wide in ["input", "output", "observations", "FINAL"] {
+        for wide in ["input", "output", "observations"] {
             assert!(!narrow.contains(wide), "{wide}: {narrow}");
         }
         let wide = Search {
             in_payloads: true,
             failed: true,
+            span: Span {
+                from: None,
+                to: Some(Millis(7)),
+            },
             ..search()
         }
         .page(page)
         .sql()
         .to_owned();
+        let failed =
+            "FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0 AND level = 'ERROR'";
+        let later = wide
+            .matches("start_time < fromUnixTimestamp64Milli({later:Int64}, 'UTC')")
+            .count();
+        assert_eq!(later, 2, "steps begin after their trace: {wide}");
+        assert!(wide.contains(failed), "a deleted step has not failed: {wide}");
         let projects = wide.matches("project_id = {project:String}").count();
         assert_eq!(
             projects,

@@ -2,7 +2,6 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use tracemill_model::time::DAY_MS;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
@@ -32,18 +31,10 @@ pub struct StepRow {
     pub cost: Option<String>,
 }
 
-/// Observations may be a little older than their trace says it is.
-fn around(trace: Millis) -> Span {
-    Span {
-        from: Some(trace.plus(-2 * DAY_MS)),
-        to: None,
-    }
-}
-
 /// The steps of a trace of then, the earliest first; one more than [`MOST_STEPS`], where there are more.
 #[must_use]
 pub fn of_trace(project: &str, trace: &str, at: Millis) -> Statement {
-    let span = around(at);
+    let span = Span::of_trace(at);
     let mut sql = "SELECT id, parent_observation_id AS parent, CAST(type, 'String') AS type, name, \
          CAST(level, 'String') AS level, toUnixTimestamp64Milli(start_time) AS start, \
          toUnixTimestamp64Milli(end_time) AS end, provided_model_name AS model, \
@@ -71,7 +62,7 @@ pub fn one(project: &str, step: &str, at: Millis) -> Statement {
         Table::Observations,
         project,
         &[step],
-        around(at),
+        Span::of_trace(at),
         &observations::select(true),
     )
 }

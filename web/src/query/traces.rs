@@ -2,7 +2,6 @@
 
 use clickhouse::Row;
 use serde::Deserialize;
-use tracemill_model::time::DAY_MS;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
@@ -79,18 +78,10 @@ pub fn one(project: &str, id: &str, with_io: bool) -> Statement {
     list::by_ids(Table::Traces, project, &[id], Span::default(), &select(with_io))
 }
 
-/// Observations may be a little older than their trace says it is.
-fn around(earliest: Millis) -> Span {
-    Span {
-        from: Some(earliest.plus(-2 * DAY_MS)),
-        to: None,
-    }
-}
-
 /// Latency, cost and observations of traces, the earliest of which is of then.
 #[must_use]
 pub fn sums(project: &str, ids: &[&str], earliest: Millis) -> Statement {
-    let span = around(earliest);
+    let span = Span::of_trace(earliest);
     let mut sql = "SELECT w.1 AS trace_id, \
          CAST(if(countIf(w.4 IS NOT NULL) = 0, NULL, dateDiff('millisecond', min(w.3), max(ifNull(w.4, w.3)))), \
          'Nullable(Int64)') AS latency_ms, toString(sum(w.5)) AS total_cost, \
@@ -109,7 +100,7 @@ pub fn sums(project: &str, ids: &[&str], earliest: Millis) -> Statement {
 /// The scores of traces.
 #[must_use]
 pub fn scores(project: &str, ids: &[&str], earliest: Millis) -> Statement {
-    let span = around(earliest);
+    let span = Span::of_trace(earliest);
     let mut sql = "SELECT w.1 AS trace_id, groupArray(id) AS scores FROM (\
          SELECT id, argMax(tuple(ifNull(trace_id, ''), is_deleted), (event_ts, is_deleted)) AS w \
          FROM scores WHERE project_id = {project:String} AND trace_id IN {ids:Array(String)}"

@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::{RowOwned, RowRead};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracemill_model::ByteSize;
 use tracemill_operators::governor::Readers;
-use tracemill_warehouse::{Comment, Service, Statement};
+use tracemill_warehouse::{Comment, Service, Statement, WarehouseError};
 
 use figures::Counts;
 
@@ -117,6 +118,22 @@ impl Reader {
     /// # Errors
     /// It is not admitted, or ClickHouse refuses, fails or is away.
     pub async fn rows<T: RowOwned + RowRead>(&self, statement: Statement) -> Result<Vec<T>, ReadError> {
+        let statement = self.limited(statement);
+        self.admitted(self.0.service.rows(&statement)).await
+    }
+
+    /// The same with how many rows there would be without the query's `LIMIT`; see [`Service::counted`].
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn counted<T: DeserializeOwned>(&self, statement: Statement) -> Result<(Vec<T>, u64), ReadError> {
+        let statement = self.limited(statement);
+        let counted = self.admitted(self.0.service.counted(&statement)).await?;
+        Ok((counted.rows, counted.total))
+    }
+
+    /// Asks once it is admitted.
+    async fn admitted<T>(&self, answer: impl Future<Output = Result<T, WarehouseError>>) -> Result<T, ReadError> {
         let inner = &*self.0;
         let mut timed = Timed {
             inner,
@@ -130,13 +147,12 @@ impl Reader {
             timed.at_least = inner.config.wait;
         }
         let _admitted = admitted?;
-        let statement = self.limited(statement);
         let _running = inner.running.enter();
-        let rows = inner.service.rows(&statement).await;
+        let answer = answer.await;
         timed.has_ended = true;
-        let rows = rows.map_err(|error| ReadError::of(&error));
-        inner.counts.ended(rows.as_ref().err());
-        rows
+        let answer = answer.map_err(|error| ReadError::of(&error));
+        inner.counts.ended(answer.as_ref().err());
+        answer
     }
 
     fn limited(&self, statement: Statement) -> Statement {

@@ -176,6 +176,6 @@ pub(crate) fn statements(pattern: Pattern, project: &str, sample: &Sample) -> Ve
             Some(&at(newest.day().plus(-6 * tracemill_model::time::DAY_MS).0)),
         ),
         Pattern::Observations | Pattern::Observation | Pattern::Sessions | Pattern::Scores => Vec::new(),
-        Pattern::FindTraces | Pattern::Steps | Pattern::Dashboard => Vec::new(),
+        Pattern::MetricsOfWeek | Pattern::FindTraces | Pattern::Steps | Pattern::Dashboard => Vec::new(),
     }
 }

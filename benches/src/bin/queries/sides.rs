@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use clickhouse::{RowOwned, RowRead};
+use serde::de::DeserializeOwned;
 use tracemill_benches::Failure;
 use tracemill_benches::server::ClickHouse;
-use tracemill_warehouse::{Comment, Service, Statement};
+use tracemill_warehouse::{Comment, Cost, Service, Statement};
 use tracemill_web::query::patterns::{Asks, Pattern, Sample, Step};
 
 use crate::data::PROJECT;
@@ -38,15 +39,28 @@ impl Asks for Ours<'_> {
     async fn rows<T: RowOwned + RowRead>(&mut self, step: Step, statement: Statement) -> Result<Vec<T>, Failure> {
         let began = Instant::now();
         let (rows, cost) = self.service.measured::<T>(&statement).await?;
+        self.keep(step, began, &cost, rows.len());
+        Ok(rows)
+    }
+
+    async fn counted<T: DeserializeOwned>(&mut self, step: Step, statement: Statement) -> Result<Vec<T>, Failure> {
+        let began = Instant::now();
+        let counted = self.service.counted::<T>(&statement).await?;
+        self.keep(step, began, &counted.cost, counted.rows.len());
+        Ok(counted.rows)
+    }
+}
+
+impl Ours<'_> {
+    fn keep(&mut self, step: Step, began: Instant, cost: &Cost, returned: usize) {
         self.run.push(Asked {
             step: step.name,
             ms: began.elapsed().as_secs_f64() * 1e3,
             rows: cost.rows,
             bytes: cost.bytes,
             memory: cost.memory,
-            returned: rows.len() as u64,
+            returned: returned as u64,
         });
-        Ok(rows)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clickhouse::{RowOwned, RowRead};
 use tracemill_warehouse::Statement;
 
-use crate::query::{Listing, Page, Place, cursor};
+use crate::query::{DayCount, Listing, Page, Place, cursor};
 use crate::reader::Reader;
 use crate::reply::Refusal;
 
@@ -17,17 +17,26 @@ pub(crate) async fn page<T: RowOwned + RowRead>(
     rows: impl FnOnce(&[Place]) -> Statement,
     id: impl Fn(&T) -> &str,
 ) -> Result<(Vec<T>, u64), Refusal> {
-    let counts = reader.rows(listing.count()).await?;
-    let total = counts.iter().map(|day: &crate::query::DayCount| day.count).sum();
-    let Some(days) = listing.days(&counts, page) else {
-        return Ok((Vec::new(), total));
+    let (places, total) = match page.is_deep() {
+        false => reader.counted(listing.at_once(page)).await?,
+        true => deep(reader, listing, page).await?,
     };
-    let places: Vec<Place> = reader.rows(listing.page(days, page.limit)).await?;
     if places.is_empty() {
         return Ok((Vec::new(), total));
     }
     let found: Vec<T> = reader.rows(rows(&places)).await?;
     Ok((in_order(&places, found, id), total))
+}
+
+/// The places of a page before which there are many, by the days that it lies in.
+async fn deep(reader: &Reader, listing: &Listing, page: Page) -> Result<(Vec<Place>, u64), Refusal> {
+    let counts: Vec<DayCount> = reader.rows(listing.count()).await?;
+    let total = counts.iter().map(|day| day.count).sum();
+    let places = match listing.days(&counts, page) {
+        Some(days) => reader.rows(listing.page(days, page.limit)).await?,
+        None => Vec::new(),
+    };
+    Ok((places, total))
 }
 
 /// The rows of a page that follows on a cursor, and whether more follow.
@@ -38,12 +47,8 @@ pub(crate) async fn next<T: RowOwned + RowRead>(
     rows: impl FnOnce(&[Place]) -> Statement,
     id: impl Fn(&T) -> &str,
 ) -> Result<(Vec<T>, bool), Refusal> {
-    let counts: Vec<crate::query::DayCount> = reader.rows(listing.count()).await?;
     let page = cursor::and_one_more(limit);
-    let Some(days) = listing.days(&counts, page) else {
-        return Ok((Vec::new(), false));
-    };
-    let mut places: Vec<Place> = reader.rows(listing.page(days, page.limit)).await?;
+    let mut places: Vec<Place> = reader.rows(listing.at_once(page)).await?;
     let more = places.len() as u64 > limit;
     places.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     if places.is_empty() {
