@@ -1,6 +1,6 @@
 //! A Redis of a test's own, and Node scripts that use it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -111,6 +111,22 @@ impl Redis {
             let _ = BufReader::new(stream).read_line(&mut line);
         }
         line
+    }
+
+    /// How often it has run a command.
+    #[must_use]
+    pub fn calls(&self, command: &str) -> u64 {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return 0;
+        };
+        let _ = stream.write_all(b"INFO commandstats\r\nQUIT\r\n");
+        let mut told = String::new();
+        let _ = stream.read_to_string(&mut told);
+        let begin = format!("cmdstat_{command}:calls=");
+        let calls = told
+            .lines()
+            .find_map(|line| line.strip_prefix(&begin)?.split(',').next());
+        calls.and_then(|calls| calls.parse().ok()).unwrap_or(0)
     }
 
     /// Starts `tests/node/bullmq/bull.mjs` with BullMQ of that major version.

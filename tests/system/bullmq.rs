@@ -479,19 +479,25 @@ async fn pause_and_concurrency_are_honoured_and_nothing_is_lost() {
     }
 }
 
+/// A consumer of our queue with so many lanes, and who adds to them.
+fn in_lanes(redis: &Redis, count: usize) -> (BullQueue, BullProducer) {
+    let names = lanes(OWN_QUEUE, count);
+    let ours = consumer(redis, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let config = ProducerConfig {
+        lanes: count,
+        ..ProducerConfig::new(Secret::new(redis.url()))
+    };
+    let producer = BullProducer::new(&config, Clock::system()).expect("a producer");
+    (ours, producer)
+}
+
 /// In lanes of their own, who comes after a backlog waits for its share of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_in_one_lane_does_not_delay_the_others() {
     const LANES: usize = 8;
     let scratch = Scratch::new();
     let redis = Redis::start(&scratch.join("redis"));
-    let names = lanes(OWN_QUEUE, LANES);
-    let ours = consumer(&redis, &names.iter().map(String::as_str).collect::<Vec<_>>());
-    let config = ProducerConfig {
-        lanes: LANES,
-        ..ProducerConfig::new(Secret::new(redis.url()))
-    };
-    let producer = BullProducer::new(&config, Clock::system()).expect("a producer");
+    let (ours, producer) = in_lanes(&redis, LANES);
     let late = (0..)
         .map(|n| format!("p{n}"))
         .find(|name| lane_of(name, LANES) != lane_of("flood", LANES));
@@ -529,6 +535,31 @@ async fn a_backlog_in_one_lane_does_not_delay_the_others() {
     let depth = ours.depth().await.expect("a depth");
     let told = depth.projects.iter().find(|project| *project.project == *late);
     assert_eq!(told.map(|project| project.active), Some(100));
+    ours.close().await.expect("closed");
+}
+
+/// Lanes without jobs are not asked for each job of another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_lanes_cost_little() {
+    const LANES: usize = 32;
+    const JOBS: u32 = 300;
+    let scratch = Scratch::new();
+    let redis = Redis::start(&scratch.join("redis"));
+    let (ours, producer) = in_lanes(&redis, LANES);
+    let (before, began) = (redis.calls("evalsha"), Instant::now());
+    for n in 0..JOBS {
+        let work = Work::Delete(Deletion::Project {
+            project: format!("p{}", n % 3).into(),
+        });
+        producer.add_work(&[work], Duration::ZERO).await.expect("added");
+        assert_eq!(pull(&ours, 1).await.len(), 1);
+    }
+    let calls = redis.calls("evalsha") - before;
+    // All are asked ten times a second. What runs in the background: one call a lane and half second at most, for stalled jobs.
+    let looks =
+        (began.elapsed().as_millis() as u64 / 100 + 1 + began.elapsed().as_millis() as u64 / 500 + 1) * LANES as u64;
+    let most = 4 * u64::from(JOBS) + looks;
+    assert!(calls <= most, "{calls} calls, {looks} of them looks at all lanes");
     ours.close().await.expect("closed");
 }
 

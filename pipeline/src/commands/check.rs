@@ -127,7 +127,7 @@ fn ingestion(checked: &Checked) {
                 "  queue    {}: bullmq at {}{cluster}, {}",
                 route.source,
                 bullmq.address,
-                bullmq.queues.join(", ")
+                bullmq.names().join(", ")
             ));
         }
     }

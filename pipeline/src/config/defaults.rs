@@ -183,6 +183,8 @@ pub const MAX_LOCK: Duration = Duration::from_secs(3_600);
 pub const STALLS: u32 = 3;
 /// The greatest number of stalls.
 pub const MAX_STALLS: u32 = 1_000;
+/// The lanes of a queue of ours on Redis: the chance that one project's backlog is in another one's lane is one in so many.
+pub const LANES: usize = 32;
 /// The greatest number of lanes of a queue of ours.
 pub const MAX_LANES: usize = 256;
 /// The greatest number of shards of a queue.

@@ -117,7 +117,7 @@ fn bullmq(section: &Section<'_>) -> BullMq {
         range: 1..=defaults::MAX_LANES,
         why: "",
     };
-    let lanes = section.integer("lanes", &bounds).unwrap_or(1);
+    let lanes = section.integer("lanes", &bounds).unwrap_or(defaults::LANES);
     BullMq {
         urls,
         address,

@@ -124,8 +124,9 @@ fn queue_detail(route: &IngestionRoute<'_>) -> String {
     let backend = match &queue.backend {
         Backend::Local { dir } => format!("local, in {}", dir.display()),
         Backend::BullMq(bullmq) => {
-            let many = if bullmq.queues.len() == 1 { "queue" } else { "queues" };
-            format!("bullmq at {}, {} {many}", bullmq.address, bullmq.queues.len())
+            let queues = bullmq.names().len();
+            let many = if queues == 1 { "queue" } else { "queues" };
+            format!("bullmq at {}, {queues} {many}", bullmq.address)
         }
     };
     format!(

@@ -119,9 +119,9 @@ fn the_intake_has_what_the_file_says() {
     );
     assert_eq!(queue.address, "redis://***@redis:6379");
     assert_eq!(
-        queue.queues,
+        queue.names(),
         [
-            "tracemill-ingestion",
+            "tracemill-ingestion (32 lanes)",
             "ingestion-queue",
             "ingestion-queue-1",
             "otel-ingestion-queue",
@@ -131,6 +131,14 @@ fn the_intake_has_what_the_file_says() {
         ]
     );
     assert_eq!(queue.own.as_deref(), Some("tracemill-ingestion"));
+    assert_eq!(queue.queues.len(), 32 + 6);
+    for name in [
+        "tracemill-ingestion",
+        "tracemill-ingestion-lane-1",
+        "tracemill-ingestion-lane-31",
+    ] {
+        assert!(queue.queues.iter().any(|queue| queue == name), "{name}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracemill_model::{ByteSize, ProjectId, Secret};
+use tracemill_sources::queue::bullmq::lanes;
 
 use super::{Checked, Graph, Operator, OperatorKind, Role, SinkKind, SourceKind};
 
@@ -183,6 +184,21 @@ pub struct BullMq {
     pub lanes: usize,
     /// The queues that are worked on, lanes and shards by their own names (`ingestion-queue`, `ingestion-queue-1`); each once.
     pub queues: Vec<String>,
+}
+
+impl BullMq {
+    /// The queues for people: one with lanes is told once, with their number.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let own = self.own.as_deref().unwrap_or_default();
+        let lanes = lanes(own, self.lanes);
+        let told = |name: &String| match lanes.iter().position(|lane| lane == name) {
+            Some(0) if self.lanes > 1 => Some(format!("{name} ({} lanes)", self.lanes)),
+            Some(0) | None => Some(name.clone()),
+            Some(_) => None,
+        };
+        self.queues.iter().filter_map(told).collect()
+    }
 }
 
 /// The state of entities that are being written: takes patches, gives merged rows.

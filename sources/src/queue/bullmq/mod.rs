@@ -91,8 +91,10 @@ impl BullConfig {
 /// What a pull remembers for the next.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// What each queue has had.
+    /// What each queue has had, and which ones are to be asked.
     shares: Shares,
+    /// When all of them were to be asked.
+    looked: Option<tokio::time::Instant>,
     /// When something becomes due.
     due: Option<i64>,
 }

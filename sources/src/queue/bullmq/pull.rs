@@ -1,4 +1,7 @@
 //! How jobs are pulled: pick up what is there from all queues by fair shares; where nothing is, wait for a marker of any of them.
+//!
+//! A queue is asked while it had as much as it was asked for, once its marker comes, and every [`LOOK`] at the latest: markers may be
+//! gone to other workers, and are not waited for while other queues have jobs. So many idle queues cost Redis little.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +23,8 @@ const TOGETHER: usize = 250;
 const FEW: usize = 32;
 /// What a job costs beside the bytes of its object.
 const JOB: u64 = 1 << 10;
+/// How often all queues are asked.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A job's fields as the script answers them, id first.
 type Fields = Vec<Option<Vec<u8>>>;
@@ -35,6 +40,7 @@ impl BullQueue {
             if self.inner.closed() || max == 0 {
                 return Ok(Vec::new());
             }
+            self.look(&mut waiting, max_wait.is_zero());
             let outcome = self.pick_up(max, &mut waiting).await;
             self.inner.note(&outcome);
             match outcome {
@@ -67,6 +73,19 @@ impl BullQueue {
         }
     }
 
+    /// Whom to ask: everybody `at_once`, when it is time, or when something is due; else whoever is known to have jobs.
+    fn look(&self, waiting: &mut Waiting, at_once: bool) {
+        let is_due = waiting.due.is_some_and(|due| due <= self.inner.clock.now().0);
+        if !at_once && !is_due && waiting.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        for source in &self.inner.sources {
+            waiting.shares.join(&source.name);
+        }
+        waiting.due = None;
+        waiting.looked = Some(Instant::now());
+    }
+
     /// Blocks until some queue may have something.
     async fn wait(&self, left: Duration, waiting: &mut Waiting) -> Result<(), QueueError> {
         let markers: Vec<String> = self.inner.sources.iter().map(|source| source.marker.clone()).collect();
@@ -90,19 +109,22 @@ impl BullQueue {
                     let due = score as i64;
                     waiting.due = Some(waiting.due.map_or(due, |old| old.min(due)));
                 }
-                _ => return Ok(()),
+                Some((marker, _)) => {
+                    let sources = &self.inner.sources;
+                    if let Some(source) = sources.iter().find(|source| source.marker == marker) {
+                        waiting.shares.join(&source.name);
+                    }
+                    return Ok(());
+                }
+                None => return Ok(()),
             }
         }
     }
 
-    /// What is there right now, from all queues by fair shares of the bytes that their jobs name.
+    /// What is there right now, from the queues that are to be asked, by fair shares of the bytes that their jobs name.
     async fn pick_up(&self, max: usize, waiting: &mut Waiting) -> Result<Vec<Pulled>, QueueError> {
         let sources = &self.inner.sources;
-        for source in sources {
-            waiting.shares.join(&source.name);
-        }
         let mut pulled = Vec::new();
-        waiting.due = None;
         while pulled.len() < max {
             let Some(name) = waiting.shares.pick() else { break };
             let Some(source) = sources.iter().position(|source| source.name == name) else {
