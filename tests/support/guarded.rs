@@ -119,6 +119,14 @@ impl Guarded {
             let text = format!("<clickhouse><max_server_memory_usage>{bytes}</max_server_memory_usage></clickhouse>");
             std::fs::write(folder.join("config.d/memory.xml"), text).expect("written");
         }
+        // Users of these names that another file has already, as of the fork, are replaced whole: were they merged, there would be two
+        // passwords, and the server would not start.
+        let [reader, ..] = USERS;
+        let before = format!(
+            "<clickhouse><users><{reader}><password>other</password><networks><ip>::1</ip></networks><profile>{reader}</profile></{reader}></users>\
+             <profiles><{reader}><max_threads>1</max_threads><readonly>1</readonly></{reader}></profiles></clickhouse>"
+        );
+        std::fs::write(folder.join("users.d/before.xml"), before).expect("written");
         let args = [
             "--memory",
             self.sizes.memory,

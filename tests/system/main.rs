@@ -11,6 +11,7 @@ mod faults;
 mod fence;
 mod formats;
 mod governor;
+mod guide;
 mod ingest_bad;
 mod ingest_clients;
 mod ingest_concurrent;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tracemill_tests::rig::Rig;
 use tracemill_tests::{Scratch, http};
 
+use crate::common::{Stage, totals};
+
 /// How long what is waited for may take to happen.
 const SOON: Duration = Duration::from_secs(300);
 
@@ -87,5 +89,59 @@ fn who_comes_after_a_backlog_waits_for_its_share_of_it() {
         counts[0] <= 6 * 11 + 64 + LATE + 22,
         "in line behind the backlog: {}",
         counts[0]
+    );
+}
+
+/// Hours with rows of each project, all of one size.
+const HOURS: usize = 24;
+
+/// Exports two projects at once, one leaf at a time: how many windows of `light` were begun before the last one of `heavy`.
+fn light_before_heavy(stage: &Stage, name: &str, weight: i64) -> usize {
+    let graph = stage
+        .graph(name)
+        .source("every", "hourly")
+        .source("catch_up", "off")
+        .source("projects", vec!["heavy", "light"])
+        .tables(&["traces"])
+        .set("projects.weights.heavy", weight)
+        .set("governor.max_leaves", 1);
+    stage.engine.execute("TRUNCATE TABLE IF EXISTS system.query_log");
+    let output = stage.export(&graph);
+    let totals = totals(&output)["traces"];
+    assert_eq!((totals.windows, totals.letters), (2 * HOURS as u64, 0));
+    let _ = stage.engine.query("SYSTEM FLUSH LOGS");
+    let begun = stage.engine.query(
+        "SELECT JSONExtractString(log_comment, 'projectId') FROM system.query_log WHERE type = 'QueryFinish' \
+         AND JSONExtractString(log_comment, 'feature') = 'blobstorage' AND JSONExtractString(log_comment, 'kind') = 'analytic' \
+         ORDER BY query_start_time_microseconds",
+    );
+    let begun: Vec<&str> = begun.lines().collect();
+    let of = |project: &str, among: &[&str]| among.iter().filter(|one| **one == project).count();
+    assert_eq!((of("heavy", &begun), of("light", &begun)), (HOURS, HOURS), "{begun:?}");
+    let last = begun
+        .iter()
+        .rposition(|one| *one == "heavy")
+        .expect("a window of heavy");
+    of("light", &begun[..last])
+}
+
+#[test]
+fn exports_of_projects_go_by_their_weights() {
+    let stage = Stage::new(&["--projects", "1", "--days", "1", "--traces", "1"]);
+    stage.engine.execute(&format!(
+        "INSERT INTO traces (id, timestamp, name, project_id, environment, input, event_ts) \
+         SELECT concat('t-', toString(number)), toDateTime64('2026-02-25 00:00:00', 3, 'UTC') + toIntervalSecond(number * 36), \
+         'run', project, 'default', repeat('x', 2000), now64(3) FROM numbers({}) ARRAY JOIN ['heavy', 'light'] AS project",
+        HOURS * 100
+    ));
+    let (equal, weighted) = (
+        light_before_heavy(&stage, "equal", 1),
+        light_before_heavy(&stage, "weighted", 4),
+    );
+    println!("windows of light before the last one of heavy: {equal} with equal weights, {weighted} with a quarter");
+    assert!(equal >= HOURS - 4, "one for one: {equal}");
+    assert!(
+        (HOURS / 4 - 3..=HOURS / 4 + 3).contains(&weighted),
+        "one for four: {weighted}"
     );
 }
