@@ -7,7 +7,7 @@
 //!
 //! A thread of low priority still takes memory bandwidth, caches and the other half of a core from a query that runs beside it;
 //! a thread that stands still does not. As queries come one after another (a page asks for several), a pause outlasts what it
-//! was for by as long again.
+//! was for by as long again. What is too short for a query may be the scheduler's doing, and is outlasted by nothing.
 //!
 //! *Invariants.* A pause ends by itself, and then there is time to work: the export keeps its floor under readers that never
 //! cease. Beats that stop coming hold nobody.
@@ -22,6 +22,9 @@ use tokio::time::Instant;
 pub const BEAT: Duration = Duration::from_millis(2);
 /// A beat that is later than that waits for a reader.
 const LATE: Duration = Duration::from_micros(3_500);
+/// A beat that was held for so long was held by a query. What is shorter may be the scheduler's doing on processors that are all
+/// busy, with the export's own work: it holds until the beat comes, and nothing follows from it.
+const QUERY: Duration = Duration::from_millis(8);
 /// A beat that is later than that is none: the server lets it wait for [`HELD`] at most.
 const LOST: Duration = Duration::from_millis(1_500);
 /// How long a server is to let a beat wait for readers.
@@ -133,14 +136,14 @@ impl Drop for Running {
 pub struct Heart(Readers);
 
 impl Heart {
-    /// That many beats came since the last call. How long they were held, if they were: what came in a lump was on its way.
+    /// That many beats came since the last call. How long a query held them, if one did: what came in a lump was on its way.
     pub fn beat(&self, beats: u64) -> Option<Duration> {
         let inner = &*self.0.0;
         let now = inner.now();
         let last = inner.beat.swap(now, Ordering::AcqRel);
         let gap = if last == 0 { 0 } else { now.saturating_sub(last) };
         let held = gap.saturating_sub(us(BEAT).saturating_mul(beats));
-        let is_held = held > us(LATE - BEAT) && gap < us(LOST);
+        let is_held = held >= us(QUERY) && gap < us(LOST);
         is_held.then(|| {
             inner.seen.fetch_add(held, Ordering::Relaxed);
             inner.outlast(now, held);
@@ -245,7 +248,8 @@ impl Readers {
             };
             own.total + since
         };
-        let seen = inner.seen.load(Ordering::Relaxed) + inner.late(now).unwrap_or(0);
+        let held = inner.late(now).filter(|held| *held >= us(QUERY));
+        let seen = inner.seen.load(Ordering::Relaxed) + held.unwrap_or(0);
         Duration::from_micros(own.max(seen))
     }
 
@@ -383,6 +387,11 @@ mod tests {
             assert!(is_free(&readers));
             assert_eq!(heart.beat(1), None);
         }
+        pass(9).await;
+        assert!(!is_free(&readers), "it may be a query");
+        assert_eq!(heart.beat(1), None);
+        assert!(is_free(&readers), "it was none");
+        assert_eq!(readers.busy(), Duration::ZERO);
         pass(43).await;
         assert!(!is_free(&readers));
         assert_eq!(heart.beat(1), Some(Duration::from_millis(41)));
