@@ -8,7 +8,7 @@
 #   scripts/bench.sh --micro         then the micro benchmarks too: bridge, dedup index, encoder, parts of ingestion
 #   scripts/bench.sh --ingest ...    ingestion instead: HTTP to rows against plain inserts, CPU an event, time to the row;
 #                                    its own arguments: --quick, --rounds N, --backlog, --parts load,latency,backlog, --json FILE
-#   scripts/bench.sh --isolation ...  what readers, ingestion and an export do to each other: table and plots (about 12 minutes);
+#   scripts/bench.sh --isolation ...  what readers, ingestion and an export do to each other: table and plots (about 20 minutes);
 #                                    its own arguments: --quick, --span S, --days N, --queries QPS, --events RATE, --rows NAME,
 #                                    --step, --json FILE
 #   scripts/bench.sh --flood ...     what one project's flood does to nine others: time to the row without and with it (about 4
