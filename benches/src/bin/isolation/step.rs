@@ -25,6 +25,8 @@ pub(crate) struct Step {
     row: Row,
     /// Seconds, and the part of full speed that it leaves to the export: its share, less the time that the export stood still.
     shares: Vec<(f64, f64)>,
+    /// Seconds, and the part of the time in which it saw queries of readers: what the other follows.
+    readers: Vec<(f64, f64)>,
     ends: [f64; 3],
 }
 
@@ -45,7 +47,7 @@ impl Bench<'_> {
         let mut export = self.export("step", if self.args.quick { 4 * DAYS } else { DAYS });
         export.metrics = Some(port);
         std::fs::create_dir_all(&export.dir)?;
-        let shares = Mutex::new(Vec::new());
+        let told = Mutex::new(Vec::new());
         let row = self.beside("step", &readers, |began| {
             let mut command = export.command(Exporter::Governed)?;
             let log = std::fs::File::create(export.dir.join("export.log"))?;
@@ -54,8 +56,8 @@ impl Bench<'_> {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
-                        if let (Some(share), Ok(mut shares)) = (share(port), shares.lock()) {
-                            shares.push((began.elapsed().as_secs_f64(), share));
+                        if let (Some((share, readers)), Ok(mut told)) = (share(port), told.lock()) {
+                            told.push((began.elapsed().as_secs_f64(), share, readers));
                         }
                         pause(EVERY);
                     }
@@ -75,19 +77,44 @@ impl Bench<'_> {
             child.wait()?;
             Ok(None)
         })?;
-        let shares = shares.into_inner().unwrap_or_default();
-        Ok(Step { row, shares, ends })
+        let told = told.into_inner().unwrap_or_default();
+        Ok(Step {
+            row,
+            shares: told.iter().map(|(at, share, _)| (*at, *share)).collect(),
+            readers: told.iter().map(|(at, _, readers)| (*at, *readers)).collect(),
+            ends,
+        })
     }
 }
 
-/// The part of full speed that an exporter has, as it tells at this port.
-fn share(port: u16) -> Option<f64> {
+/// The part of full speed that an exporter has, and the part of the time in which readers' queries ran, as it tells at this port.
+fn share(port: u16) -> Option<(f64, f64)> {
     let text = http::get(&format!("127.0.0.1:{port}"), "/metrics", Duration::from_secs(2)).ok()?;
     let gauge = |name: &str| -> Option<f64> {
         let line = text.lines().find(|line| line.starts_with(name))?;
         line.rsplit(' ').next()?.parse().ok()
     };
-    Some(gauge("tracemill_governor_share")? * (1.0 - gauge("tracemill_governor_given_ratio")?))
+    let share = gauge("tracemill_governor_share")? * (1.0 - gauge("tracemill_governor_given_ratio")?);
+    Some((share, gauge("tracemill_governor_readers_ratio")?))
+}
+
+/// Changes of direction within a time, by more than a tenth each.
+fn swings(told: &[(f64, f64)], from: f64, to: f64) -> usize {
+    let (mut turns, mut extreme, mut is_rising) = (0, None::<f64>, None::<bool>);
+    for (_, share) in told.iter().filter(|(at, _)| (from..to).contains(at)) {
+        let Some(last) = extreme else {
+            extreme = Some(*share);
+            continue;
+        };
+        let rises = *share > last;
+        if Some(rises) == is_rising {
+            extreme = Some(*share);
+        } else if (share - last).abs() > 0.1 {
+            turns += usize::from(is_rising.is_some());
+            (is_rising, extreme) = (Some(rises), Some(*share));
+        }
+    }
+    turns
 }
 
 impl Step {
@@ -107,25 +134,6 @@ impl Step {
         after.find(|(_, share)| is(*share)).map(|(at, _)| at - from)
     }
 
-    /// Changes of direction, by more than a tenth of full speed each.
-    fn swings(&self, from: f64, to: f64) -> usize {
-        let (mut turns, mut extreme, mut is_rising) = (0, None::<f64>, None::<bool>);
-        for (_, share) in self.shares.iter().filter(|(at, _)| (from..to).contains(at)) {
-            let Some(last) = extreme else {
-                extreme = Some(*share);
-                continue;
-            };
-            let rises = *share > last;
-            if Some(rises) == is_rising {
-                extreme = Some(*share);
-            } else if (share - last).abs() > 0.1 {
-                turns += usize::from(is_rising.is_some());
-                (is_rising, extreme) = (Some(rises), Some(*share));
-            }
-        }
-        turns
-    }
-
     pub(crate) fn print(&self) -> Value {
         let [begin, end, last] = self.ends;
         let before = self.mean(begin / 2.0, begin);
@@ -135,11 +143,13 @@ impl Step {
         let far = before - during > 0.05 && after - during > 0.05;
         let way = self.first(begin, |share| far && share <= during + (before - during) * 0.2);
         let back = self.first(end, |share| far && share >= after - (after - during) * 0.2);
-        let swings = [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| self.swings(from, to));
+        let turns =
+            |told: &[(f64, f64)]| [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| swings(told, from, to));
+        let (own, of_readers) = (turns(&self.shares), turns(&self.readers));
         let told = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
         println!(
             "\nthe governor, readers tripled from {begin:.0} to {end:.0} s: share of full speed {:.0} % before, {:.0} % during, {:.0} % after; \
-             down after {}, back after {}; turns {swings:?}",
+             down after {}, back after {}; turns {own:?}, of the readers' own load {of_readers:?}",
             before * 100.0,
             during * 100.0,
             after * 100.0,
@@ -147,26 +157,35 @@ impl Step {
             told(back)
         );
         json!({
-            "before": before, "during": during, "after": after, "gives_way_s": way, "returns_s": back, "turns": swings,
-            "shares": self.shares, "row": self.row.to_json(),
+            "before": before, "during": during, "after": after, "gives_way_s": way, "returns_s": back, "turns": own,
+            "turns_of_readers": of_readers, "shares": self.shares, "readers": self.readers, "row": self.row.to_json(),
         })
     }
 
     pub(crate) fn charts(&self) -> Vec<Chart> {
         let shaded = vec![(self.ends[0], self.ends[1])];
         let share = Chart {
-            title: "The export's part of full speed; readers tripled where shaded".to_owned(),
+            title: "The export's part of full speed, and readers' part of the time; readers tripled where shaded"
+                .to_owned(),
             x: "seconds".to_owned(),
             y: "share".to_owned(),
             height: 240.0,
             range: Some((0.0, 1.0)),
             shaded: shaded.clone(),
-            series: vec![Series {
-                name: "part of full speed".to_owned(),
-                style: Style::Steps,
-                colour: 0,
-                points: self.shares.clone(),
-            }],
+            series: vec![
+                Series {
+                    name: "part of full speed".to_owned(),
+                    style: Style::Steps,
+                    colour: 0,
+                    points: self.shares.clone(),
+                },
+                Series {
+                    name: "readers' queries run".to_owned(),
+                    style: Style::Steps,
+                    colour: 1,
+                    points: self.readers.clone(),
+                },
+            ],
             ..Chart::default()
         };
         let points = self.row.reads.iter().map(|read| (read.due, read.took * 1e3)).collect();
