@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use tracemill_sources::queue::bullmq::{OWN_QUEUE, lanes};
 use tracemill_tests::{Redis, Rig, Running, Scratch, Traffic, http, wait_for, wait_until};
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -38,6 +39,9 @@ impl Chance {
         (self.0 >> 33) as usize % end
     }
 }
+
+/// Of the queue, by default.
+const LANES: usize = 32;
 
 fn rig(folder: &Path, redis: &Redis, lock: &str) -> Rig {
     let more = format!(
@@ -103,24 +107,24 @@ fn is_right(rig: &Rig, redis: &Redis, running: &mut Running) {
         (&Value::from(0), &Value::from(0)),
         "{status}"
     );
-    for key in ["wait", "active", "paused"] {
-        assert_eq!(
-            redis.ask(&format!("LLEN bull:tracemill-ingestion:{key}")),
-            ":0\r\n",
-            "{key}"
-        );
+    for lane in lanes(OWN_QUEUE, LANES) {
+        for (command, key) in [
+            ("LLEN", "wait"),
+            ("LLEN", "active"),
+            ("LLEN", "paused"),
+            ("ZCARD", "delayed"),
+            ("ZCARD", "prioritized"),
+            ("ZCARD", "failed"),
+            ("ZCARD", "completed"),
+        ] {
+            let count = redis.ask(&format!("{command} bull:{lane}:{key}"));
+            assert_eq!(count, ":0\r\n", "{lane}: {key}");
+        }
     }
-    for key in ["delayed", "prioritized", "failed", "completed"] {
-        assert_eq!(
-            redis.ask(&format!("ZCARD bull:tracemill-ingestion:{key}")),
-            ":0\r\n",
-            "{key}"
-        );
-    }
-    // Counters, the stream of events, the mark of the last look for stalled jobs: no job and no lock.
+    // Of each lane counters, the stream of events, the mark of the last look for stalled jobs: no job and no lock.
     let keys = redis.ask("DBSIZE");
     let keys: usize = keys.trim().trim_start_matches(':').parse().expect("a number");
-    assert!(keys <= 8, "{keys} keys are left");
+    assert!(keys <= 4 * LANES, "{keys} keys are left");
 }
 
 #[test]
@@ -256,7 +260,7 @@ fn a_job_that_stalls_too_often_is_a_letter() {
     let scratch = Scratch::new();
     let redis = Redis::start(&scratch.join("redis"));
     let more = format!(
-        "[graph.ingestion.source.jobs]\nbackend = \"bullmq\"\nurl = \"{}\"\nqueues = [\"tracemill-ingestion\"]\nlock = \"1 s\"\nstalls = 0",
+        "[graph.ingestion.source.jobs]\nbackend = \"bullmq\"\nurl = \"{}\"\nqueues = [\"tracemill-ingestion\"]\nlanes = 1\nlock = \"1 s\"\nstalls = 0",
         redis.url()
     );
     let mut rig = Rig::new(scratch.path(), &more);
