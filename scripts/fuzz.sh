@@ -19,6 +19,9 @@ seconds=${1:-60}
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- otlp ingestion jobs
 
+# The versions are those of the workspace; what only the fuzzer needs is pinned in its own file.
+cp "$root/Cargo.lock" "$root/tests/fuzz/targets/Cargo.lock"
+
 PATH="$target/tools/bin:$PATH"
 command -v cargo-fuzz >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked --root "$target/tools"
 rustup run nightly rustc --version >/dev/null 2>&1 || {

@@ -17,8 +17,7 @@ pub struct Span {
 
 impl Span {
     /// Where observations and scores of a trace of then are: from the day before it on, since a clock that is set to another time
-    /// zone is wrong by less than a day. Whole days, for all versions of a row are of one day. Each day more costs a list a quarter
-    /// of what it reads: an index that knows traces by chance lets most granules through when it is asked for fifty.
+    /// zone is wrong by less than a day. Whole days, for all versions of a row are of one day.
     pub(super) fn of_trace(at: Millis) -> Self {
         Self {
             from: Some(at.plus(-DAY_MS).day()),
