@@ -6,7 +6,7 @@ use tracemill_model::Blame;
 use tracemill_operators::Clock;
 use tracemill_sources::SourceError;
 use tracemill_sources::queue::QueueError;
-use tracemill_sources::queue::bullmq::{self, RedisReport};
+use tracemill_sources::queue::bullmq::{self, RedisReport, Watched};
 use tracemill_warehouse::Service;
 use tracemill_warehouse::migrate;
 use tracemill_warehouse::tables::{Finding, Severity};
@@ -198,7 +198,12 @@ pub(crate) async fn redis(bull: &BullMq) -> Result<RedisReport, PipelineError> {
     let url = bull.urls.first().ok_or_else(|| PipelineError::Usage {
         reason: "there is no url of redis".to_owned(),
     })?;
-    let report = bullmq::probe(url).await?;
+    let watched = Watched {
+        prefix: &bull.prefix(),
+        queues: &bull.queues,
+        own: bull.own.as_deref(),
+    };
+    let report = bullmq::probe(url, watched).await?;
     match report.fault() {
         None => Ok(report),
         Some((reason, hint)) => Err(QueueError::Unfit { reason, hint }.into()),

@@ -168,6 +168,31 @@ fn check_says_what_a_redis_lacks() {
     );
     assert!(!output.stdout.contains("warning"), "{}", output.stdout);
 
+    // A job of the time when there were more lanes, and one of a shard.
+    for queue in ["tracemill-ingestion-lane-40", "otel-ingestion-queue-2"] {
+        assert!(redis.ask(&format!("LPUSH bull:{queue}:wait 1")).starts_with(":1"));
+    }
+    let left =
+        "jobs are in queues that are not worked on: tracemill-ingestion-lane-40 has 1, otel-ingestion-queue-2 has 1";
+    says(
+        &stage.connect(&graph),
+        0,
+        &[left, "hint: where no other worker has these"],
+    );
+    let doctor = stage.tracemill.run(args(&graph, "doctor", &[]));
+    assert!(
+        doctor.stdout.contains(&format!("warning redis      keeps: {left}")),
+        "{}",
+        doctor.stdout
+    );
+    let more = stage.graph(
+        "more",
+        &format!("{}\nlanes = 41\nshards = 3", queue(&redis.url())),
+        &raw,
+        "",
+    );
+    assert!(!stage.connect(&more).stdout.contains("warning"));
+
     assert!(redis.ask("CONFIG SET maxmemory-policy allkeys-lru").starts_with("+OK"));
     assert!(redis.ask("CONFIG SET appendonly no").starts_with("+OK"));
     let warned = [

@@ -186,7 +186,7 @@ pub const MAX_STALLS: u32 = 1_000;
 /// The lanes of a queue of ours on Redis: the chance that one project's backlog is in another one's lane is one in so many.
 pub const LANES: usize = 32;
 /// The greatest number of lanes of a queue of ours.
-pub const MAX_LANES: usize = 256;
+pub const MAX_LANES: usize = tracemill_sources::queue::bullmq::MAX_LANES;
 /// The greatest number of shards of a queue.
 pub const MAX_SHARDS: usize = 1_024;
 /// How long an idle entity is held.

@@ -1,7 +1,8 @@
 //! `tracemill doctor`: does each layer between the three workloads hold, as the server itself answers?
 //!
 //! ```text
-//! ask, server (I/O) ──► readings ──► judge, judge_server (pure) ──► lines ──► people, JSON, exit code
+//! ask, server (I/O) ──► readings ──► judge, judge_server (pure) ──┬► lines ──► people, JSON, exit code
+//! redis ─────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A limit is not read but tried: a query asks for more, and must be refused; one needs more memory than it may take, and must
@@ -12,6 +13,7 @@ mod grants;
 mod judge;
 mod judge_server;
 mod reading;
+mod redis;
 mod report;
 mod server;
 
@@ -27,7 +29,7 @@ use crate::session::Session;
 /// What to do about limits that the embedded engine does not keep.
 const EMBEDDED: &str = "it is for demos and tests: use a server of [clickhouse]";
 
-/// Asks every service of the session, and judges.
+/// Asks every service of the session and the Redis of its queue, and judges.
 pub(crate) async fn examine(session: &Session, clock: &Clock) -> Report {
     let mut readings = Vec::new();
     for kind in kinds(&session.checked) {
@@ -49,6 +51,7 @@ pub(crate) async fn examine(session: &Session, clock: &Clock) -> Report {
     for server in &servers {
         lines.extend(judge_server::server(server, &readings));
     }
+    lines.extend(redis::examine(&session.checked).await);
     if is_embedded {
         // Its users and profiles are the engine's own, and one person's.
         for line in lines.iter_mut().filter(|line| line.is_isolation()) {

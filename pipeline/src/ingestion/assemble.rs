@@ -15,7 +15,7 @@ use tracemill_sinks::letters::{Letters, LettersTask};
 use tracemill_sinks::rows::task::InsertConfig;
 use tracemill_sinks::rows::{Patience, Writer};
 use tracemill_sinks::store::Store;
-use tracemill_sources::queue::bullmq::{BullConfig, BullProducer, BullQueue, Prefix, ProducerConfig};
+use tracemill_sources::queue::bullmq::{BullConfig, BullProducer, BullQueue, ProducerConfig};
 use tracemill_sources::queue::local::{LocalConfig, LocalQueue};
 use tracemill_sources::queue::retry::{Backoff, Policy};
 use tracemill_sources::queue::{JobHandle, Producer, Queue};
@@ -349,7 +349,7 @@ fn bull_queues(
         .first()
         .cloned()
         .unwrap_or_else(|| tracemill_model::Secret::new(String::new()));
-    let prefix = if bull.cluster { Prefix::Cluster } else { Prefix::Bull };
+    let prefix = bull.prefix();
     let queues = bull.queues.iter().map(|name| name.as_str().into()).collect();
     let consumer = BullConfig {
         prefix: prefix.clone(),

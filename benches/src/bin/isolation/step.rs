@@ -117,15 +117,28 @@ fn swings(told: &[(f64, f64)], from: f64, to: f64) -> usize {
     turns
 }
 
-impl Step {
-    fn mean(&self, from: f64, to: f64) -> f64 {
-        let within: Vec<f64> = self
-            .shares
-            .iter()
+/// Mean and standard deviation within a time.
+fn moments(told: &[(f64, f64)], from: f64, to: f64) -> (f64, f64) {
+    let within = || {
+        told.iter()
             .filter(|(at, _)| (from..to).contains(at))
             .map(|(_, share)| *share)
-            .collect();
-        within.iter().sum::<f64>() / within.len().max(1) as f64
+    };
+    let count = within().count().max(1) as f64;
+    let mean = within().sum::<f64>() / count;
+    let variance = within().map(|share| (share - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
+}
+
+impl Step {
+    fn mean(&self, from: f64, to: f64) -> f64 {
+        moments(&self.shares, from, to).0
+    }
+
+    /// The standard deviation of each of the three times, once a twelfth of the first is over: the steps themselves are left out.
+    fn spread(&self, told: &[(f64, f64)]) -> [f64; 3] {
+        let [begin, end, last] = self.ends;
+        [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| moments(told, from + begin / 12.0, to).1)
     }
 
     /// Seconds after `from` until the share fulfils `is`.
@@ -146,19 +159,26 @@ impl Step {
         let turns =
             |told: &[(f64, f64)]| [(0.0, begin), (begin, end), (end, last)].map(|(from, to)| swings(told, from, to));
         let (own, of_readers) = (turns(&self.shares), turns(&self.readers));
-        let told = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
+        // What follows readers who come by chance moves as they do; what swings by itself moves more.
+        let (spread, spread_of_readers) = (self.spread(&self.shares), self.spread(&self.readers));
+        let told = |seconds: Option<f64>, most: f64| match seconds {
+            Some(seconds) if seconds <= most => format!("{seconds:.1} s (at most {most:.0}: met)"),
+            Some(seconds) => format!("{seconds:.1} s (at most {most:.0}: MISSED)"),
+            None => "never (MISSED)".to_owned(),
+        };
         println!(
             "\nthe governor, readers tripled from {begin:.0} to {end:.0} s: share of full speed {:.0} % before, {:.0} % during, {:.0} % after; \
-             down after {}, back after {}; turns {own:?}, of the readers' own load {of_readers:?}",
+             down after {}, back after {}; standard deviation {spread:.3?}, of the readers' own load {spread_of_readers:.3?}; \
+             turns {own:?}, of the readers' own load {of_readers:?}",
             before * 100.0,
             during * 100.0,
             after * 100.0,
-            told(way),
-            told(back)
+            told(way, 5.0),
+            told(back, 30.0)
         );
         json!({
             "before": before, "during": during, "after": after, "gives_way_s": way, "returns_s": back, "turns": own,
-            "turns_of_readers": of_readers, "shares": self.shares, "readers": self.readers, "row": self.row.to_json(),
+            "turns_of_readers": of_readers, "spread": spread, "spread_of_readers": spread_of_readers, "shares": self.shares, "readers": self.readers, "row": self.row.to_json(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tracemill_model::{ByteSize, ProjectId, Secret};
-use tracemill_sources::queue::bullmq::lanes;
+use tracemill_sources::queue::bullmq::{Prefix, lanes};
 
 use super::{Checked, Graph, Operator, OperatorKind, Role, SinkKind, SourceKind};
 
@@ -187,6 +187,12 @@ pub struct BullMq {
 }
 
 impl BullMq {
+    /// What stands before the keys of its queues.
+    #[must_use]
+    pub fn prefix(&self) -> Prefix {
+        if self.cluster { Prefix::Cluster } else { Prefix::Bull }
+    }
+
     /// The queues for people: one with lanes is told once, with their number.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

@@ -116,6 +116,31 @@ impl Connection {
         self.settle(outcome).await
     }
 
+    /// How many jobs each of the queues has whose keys have these prefixes: waiting, paused, active, by priority, delayed.
+    pub(super) async fn jobs(&self, bases: &[String]) -> Result<Vec<u64>, QueueError> {
+        const LISTS: [&str; 3] = ["wait", "paused", "active"];
+        const SETS: [&str; 2] = ["prioritized", "delayed"];
+        if bases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.connected().await?;
+        let mut calls = redis::pipe();
+        for base in bases {
+            for name in LISTS {
+                calls.cmd("LLEN").arg(format!("{base}{name}"));
+            }
+            for name in SETS {
+                calls.cmd("ZCARD").arg(format!("{base}{name}"));
+            }
+        }
+        let outcome: Result<Vec<u64>, _> = calls.query_async(&mut connection).await;
+        let counts = self.settle(outcome).await?;
+        Ok(counts
+            .chunks(LISTS.len() + SETS.len())
+            .map(|of| of.iter().sum())
+            .collect())
+    }
+
     /// Drops the connection; one that waits ends with it.
     pub(super) async fn close(&self) {
         self.open.lock().await.take();

@@ -42,8 +42,8 @@ use uuid::Uuid;
 
 use self::connection::Connection;
 use self::held::{Held, Inner, Source};
-pub use self::names::{LangfuseQueues, OWN_QUEUE, Prefix, lane_of, lanes};
-pub use self::probe::{RedisReport, probe};
+pub use self::names::{LangfuseQueues, MAX_LANES, OWN_QUEUE, Prefix, lane_of, lanes};
+pub use self::probe::{RedisReport, Watched, probe};
 pub use self::producer::{BullProducer, ProducerConfig};
 use super::{Acknowledged, Depth, Failed, JobHandle, Pulled, Queue, QueueError, Retried, State, payload};
 

@@ -20,6 +20,28 @@ pub fn lane_of(project: &str, count: usize) -> usize {
     usize::try_from(hasher.finish() % count.max(1) as u64).unwrap_or(0)
 }
 
+/// The greatest number of lanes of a queue.
+pub const MAX_LANES: usize = 256;
+/// The greatest number of shards that are looked for beyond those that are worked on.
+const MOST_SHARDS: u32 = 64;
+
+/// The queues in which jobs may be left that nobody with `watched` works on: lanes of `own`, the queue of ours among them, and shards
+/// of those of the reference among them.
+pub(super) fn beyond(watched: &[String], own: Option<&str>) -> Vec<String> {
+    let has = |name: &str| watched.iter().any(|one| one == name);
+    let lanes = own.filter(|own| has(own)).map(|own| lanes(own, MAX_LANES));
+    let shards = ["ingestion-queue", "otel-ingestion-queue"]
+        .into_iter()
+        .filter(|base| has(base));
+    let shards = shards.flat_map(|base| (0..MOST_SHARDS).map(|at| shard(base, at).to_string()));
+    lanes
+        .into_iter()
+        .flatten()
+        .chain(shards)
+        .filter(|name| !has(name))
+        .collect()
+}
+
 /// The first has no number, so that what was added before there were lanes is in it.
 fn lane_name(queue: &str, lane: usize) -> String {
     if lane == 0 {
@@ -129,6 +151,17 @@ mod tests {
         }
         let used: std::collections::BTreeSet<usize> = (0..200).map(|n| lane_of(&format!("p{n}"), 16)).collect();
         assert_eq!(used.len(), 16);
+    }
+
+    #[test]
+    fn what_a_smaller_number_leaves_behind() {
+        let watched = ["q", "q-lane-1", "otel-ingestion-queue"].map(str::to_owned);
+        let left = beyond(&watched, Some("q"));
+        assert_eq!(left.len(), MAX_LANES - 2 + 63);
+        let has = |name: &str| left.iter().any(|one| one == name);
+        assert!(has("q-lane-2") && has("q-lane-255") && has("otel-ingestion-queue-1"));
+        assert!(!has("q") && !has("q-lane-1") && !has("otel-ingestion-queue") && !has("ingestion-queue-1"));
+        assert!(beyond(&["trace-delete".to_owned()], None).is_empty());
     }
 
     #[test]

@@ -3,10 +3,22 @@
 use tracemill_model::Secret;
 
 use super::connection::Connection;
+use super::names::{Prefix, beyond};
 use crate::queue::QueueError;
 
 /// The oldest version that has what our scripts call.
 const OLDEST: (u32, u32) = (5, 0);
+
+/// Which of its queues are worked on.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// What stands before the keys.
+    pub prefix: &'a Prefix,
+    /// All queues, with their lanes and shards.
+    pub queues: &'a [String],
+    /// The queue of ours among them.
+    pub own: Option<&'a str>,
+}
 
 /// What a Redis says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +31,8 @@ pub struct RedisReport {
     pub has_log: Option<bool>,
     /// Whether it can be written to.
     pub is_replica: bool,
+    /// Lanes and shards that have jobs and are not worked on, and how many jobs each has.
+    pub left: Vec<(String, u64)>,
 }
 
 impl RedisReport {
@@ -33,6 +47,7 @@ impl RedisReport {
             eviction: field("maxmemory_policy").map(str::to_owned),
             has_log: field("aof_enabled").map(|enabled| enabled == "1"),
             is_replica: field("role").is_some_and(|role| role == "slave"),
+            left: Vec::new(),
         }
     }
 
@@ -72,19 +87,41 @@ impl RedisReport {
                  come in by `tracemill replay`",
             ));
         }
+        if !self.left.is_empty() {
+            let queues: Vec<String> = self
+                .left
+                .iter()
+                .map(|(name, jobs)| format!("{name} has {jobs}"))
+                .collect();
+            warnings.push((
+                format!("jobs are in queues that are not worked on: {}", queues.join(", ")),
+                "where no other worker has these, make `lanes` or `shards` as great as before until they are empty",
+            ));
+        }
         warnings
     }
 }
 
-/// Connects, and asks.
+/// Connects, and asks. On a cluster, whose queues lie on several nodes, no queue is looked at.
 ///
 /// # Errors
 /// The URL cannot be read, Redis does not answer, or refuses the user or the password.
-pub async fn probe(url: &Secret) -> Result<RedisReport, QueueError> {
+pub async fn probe(url: &Secret, watched: Watched<'_>) -> Result<RedisReport, QueueError> {
     let connection = Connection::new(url)?;
-    let info = connection.info().await;
+    let report = ask(&connection, watched).await;
     connection.close().await;
-    Ok(RedisReport::read(&info?))
+    report
+}
+
+async fn ask(connection: &Connection, watched: Watched<'_>) -> Result<RedisReport, QueueError> {
+    let mut report = RedisReport::read(&connection.info().await?);
+    if *watched.prefix != Prefix::Cluster {
+        let names = beyond(watched.queues, watched.own);
+        let bases: Vec<String> = names.iter().map(|name| watched.prefix.base(name)).collect();
+        let jobs = connection.jobs(&bases).await?;
+        report.left = names.into_iter().zip(jobs).filter(|(_, jobs)| *jobs > 0).collect();
+    }
+    Ok(report)
 }
 
 #[cfg(test)]
