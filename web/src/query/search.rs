@@ -118,16 +118,17 @@ impl Search {
         }
         if self.in_payloads {
             let hit = format!("{} OR {}", holds("ifNull(input, '')"), holds("ifNull(output, '')"));
-            for (table, of) in [("traces", "id"), ("observations", "trace_id")] {
+            for (table, of) in [(Table::Traces, "id"), (Table::Observations, "trace_id")] {
                 // Only whether it was found is kept of a version, and the newest version's word counts.
                 let _ = write!(
                     sql,
                     " OR id IN (SELECT h.1 FROM (SELECT argMax(tuple(of_trace, is_deleted, hit), (event_ts, is_deleted)) AS h \
-                     FROM (SELECT id, {of} AS of_trace, event_ts, is_deleted, toUInt8({hit}) AS hit FROM {table} \
+                     FROM (SELECT id, {of} AS of_trace, event_ts, is_deleted, toUInt8({hit}) AS hit FROM {} \
                      WHERE project_id = {{project:String}}",
+                    table.name(),
                 );
                 match table {
-                    "traces" => self.span.sql("timestamp", sql),
+                    Table::Traces => self.span.sql("timestamp", sql),
                     _ => self.later(sql),
                 }
                 sql.push_str(") GROUP BY id HAVING h.2 = 0 AND h.3 = 1))");
