@@ -53,7 +53,7 @@ pub fn exchange(port: u16, method: &str, path: &str, headers: &str, body: &[u8])
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
         .ok_or_else(|| Error::other("the answer has no head"))?;
-    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let body = answer.split_off(end + 4);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| Error::other(format!("no status: {head}")))?;

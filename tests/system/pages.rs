@@ -72,13 +72,13 @@ fn forms_are_ours_attempts_are_few_and_cookies_are_kept_from_scripts() {
     let entered = post("/sign-in", origin, &right);
     assert_eq!((entered.status, entered.header("location")), (303, Some("/")));
     let cookie = entered.header("set-cookie").expect("a cookie");
-    for part in ["; path=/", "; httponly", "; samesite=lax"] {
+    for part in ["; Path=/", "; HttpOnly", "; SameSite=Lax"] {
         assert!(cookie.contains(part), "{part}: {cookie}");
     }
     let left = post("/sign-out", origin, "");
     assert!(
         left.header("set-cookie")
-            .is_some_and(|cookie| cookie.contains("max-age=0"))
+            .is_some_and(|cookie| cookie.contains("Max-Age=0"))
     );
     assert_eq!(post("/sign-out", "Origin: https://evil.example\r\n", "").status, 403);
     let away = post("/sign-in", origin, &format!("{right}&next=//evil.example"));

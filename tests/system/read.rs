@@ -168,3 +168,63 @@ fn pages_follow_each_other_also_where_their_days_are_found_first() {
     assert_eq!(counts, "4", "days are found first for deep pages alone");
     let _ = Site::stop(running);
 }
+
+/// Versions of a trace within a day, of which the newest is of another hour, and no longer has the text that is looked for.
+#[test]
+fn of_versions_at_different_hours_the_newest_counts() {
+    let site = Site::new();
+    site.engine.execute("SYSTEM STOP MERGES");
+    for (version, time, input) in [(0, "10:00:00", "needle"), (1, "12:00:00", "hay")] {
+        site.engine.execute(&format!(
+            "INSERT INTO traces (id, timestamp, name, user_id, session_id, input, project_id, environment, event_ts) VALUES \
+             ('moved', '2026-02-25 {time}', 'run', 'u-1', 's-1', '{input}', '{PROJECT}', 'default', now64(3) + {version})"
+        ));
+    }
+    assert_eq!(site.engine.query("SELECT count() FROM traces"), "2");
+    let running = site.run();
+    let found = |query: &str| {
+        let (status, answer) = read(&site, &format!("/api/public/traces?{query}"));
+        assert_eq!(status, 200, "{answer}");
+        (
+            answer["data"].as_array().map(Vec::len),
+            answer["meta"]["totalItems"].clone(),
+        )
+    };
+    for by in ["", "&userId=u-1", "&sessionId=s-1", "&name=run"] {
+        for (from, to, expected) in [
+            ("2026-02-25T09:00:00Z", "2026-02-25T11:00:00Z", 0_usize),
+            ("2026-02-25T11:00:00Z", "2026-02-25T13:00:00Z", 1),
+            // Beyond what a date of ClickHouse can be.
+            ("1969-01-01T00:00:00Z", "2200-01-01T00:00:00Z", 1),
+        ] {
+            let query = format!("fromTimestamp={from}&toTimestamp={to}{by}");
+            assert_eq!(found(&query), (Some(expected), expected.into()), "{query}");
+        }
+    }
+
+    // What people see.
+    let origin = "Origin: http://127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    let form = format!("public={PUBLIC_KEY}&secret={SECRET_KEY}");
+    let entered = http::exchange(site.port(), "POST", "/sign-in", origin, form.as_bytes()).expect("an answer");
+    let cookie = entered.header("set-cookie").expect("a cookie");
+    let cookie = format!("Cookie: {}\r\n", cookie.split(';').next().unwrap_or_default());
+    let shows = |path: &str, what: &str| {
+        let path = format!("/project/{PROJECT}/{path}");
+        let (status, page) = http::request(site.port(), "GET", &path, &cookie, b"").expect("an answer");
+        assert_eq!(status, 200, "{path}");
+        String::from_utf8_lossy(&page).contains(what)
+    };
+    let (early, late) = (
+        "from=2026-02-25T09:00&to=2026-02-25T11:00",
+        "from=2026-02-25T11:00&to=2026-02-25T13:00",
+    );
+    assert!(!shows(&format!("traces?{early}"), "/traces/moved"));
+    assert!(shows(&format!("traces?{late}"), "/traces/moved"));
+    assert!(shows("sessions?span=all", "/sessions/s-1"));
+    assert!(
+        !shows(&format!("traces?in=payloads&q=needle&{late}"), "/traces/moved"),
+        "an older version's text"
+    );
+    assert!(shows(&format!("traces?in=payloads&q=hay&{late}"), "/traces/moved"));
+    let _ = Site::stop(running);
+}

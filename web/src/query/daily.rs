@@ -56,7 +56,7 @@ pub fn usage(project: &str, span: Span, filters: &[Filter]) -> Statement {
          uniqExact(trace_id) AS traces, count() AS observations \
          FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0"
         .to_owned();
-    span.sql("start_time", &mut sql);
+    span.final_sql("start_time", &mut sql);
     let of_traces = Filter::OfTraces {
         filters: filters.to_vec(),
     };

@@ -69,7 +69,7 @@ pub fn steps(project: &str, span: Span) -> Statement {
          usage_details['total'] AS units, level, dateDiff('millisecond', start_time, end_time) AS took \
          FROM observations FINAL WHERE project_id = {project:String}"
         .to_owned();
-    span.sql("start_time", &mut sql);
+    span.final_sql("start_time", &mut sql);
     sql.push_str(
         " AND is_deleted = 0) \
          GROUP BY GROUPING SETS ((day, model), (day), (model)) ORDER BY day, model",
@@ -88,7 +88,7 @@ pub fn latencies(project: &str, span: Span) -> Statement {
          SELECT min(start_time) AS begun, dateDiff('millisecond', begun, max(ifNull(end_time, start_time))) AS took \
          FROM observations FINAL WHERE project_id = {project:String}"
         .to_owned();
-    span.sql("start_time", &mut sql);
+    span.final_sql("start_time", &mut sql);
     sql.push_str(" AND is_deleted = 0 GROUP BY trace_id) GROUP BY day ORDER BY day");
     let statement = Statement::new(sql, comment("trace", "dashboard", project)).param("project", project);
     span.bind(by_partition(statement))

@@ -35,16 +35,35 @@ impl Span {
         }
     }
 
-    /// The condition that a row is of the span's days, by the same parameters: for rows whose versions may differ in their time.
+    /// The condition that a version is of the span's days, by the same parameters. Versions of one row may differ in their time, but not in
+    /// its day: what is grouped to find the newest is bound by days, and only that one by the time.
     pub(super) fn days_sql(self, column: &str, sql: &mut String) {
-        for (end, operator, name) in [(self.from, ">=", "from"), (self.to, "<=", "to")] {
-            if end.is_some() {
-                let _ = write!(
-                    sql,
-                    " AND toDate({column}) {operator} toDate(fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC'))"
-                );
-            }
+        if self.from.is_some_and(is_a_date) {
+            let _ = write!(
+                sql,
+                " AND toDate({column}) >= toDate(fromUnixTimestamp64Milli({{from:Int64}}, 'UTC'))"
+            );
         }
+        if self.to.is_some_and(is_a_date) {
+            // The day of the last ms before it.
+            let _ = write!(
+                sql,
+                " AND toDate({column}) <= toDate(fromUnixTimestamp64Milli({{to:Int64}} - 1, 'UTC'))"
+            );
+        }
+    }
+
+    /// The condition on the newest version's time, of a table that is read with `FINAL`. Parts are left out by the times that they have,
+    /// and with the part of a newest version an older one would come back: so parts are chosen by days, and the time is compared in
+    /// a way that chooses none.
+    pub(super) fn final_sql(self, column: &str, sql: &mut String) {
+        self.days_sql(column, sql);
+        self.time_sql(column, sql);
+    }
+
+    /// The condition on a time column, by which nothing is chosen to be read.
+    pub(super) fn time_sql(self, column: &str, sql: &mut String) {
+        self.sql(&unsorted(column), sql);
     }
 
     pub(super) fn bind(self, mut statement: Statement) -> Statement {
@@ -56,6 +75,16 @@ impl Span {
         }
         statement
     }
+}
+
+/// The time of a column, without its order: ClickHouse looks through functions of one column that keep it.
+pub(super) fn unsorted(column: &str) -> String {
+    format!("greatest({column}, {column})")
+}
+
+/// Whether ClickHouse's `Date` has the day of that time and the one before: others become some day, and nothing can be said by them.
+pub(super) fn is_a_date(at: Millis) -> bool {
+    (1..=i64::from(u16::MAX)).contains(&at.0.div_euclid(DAY_MS))
 }
 
 /// One condition. `column` is a name or an expression of ours, never of a request.
@@ -347,10 +376,14 @@ impl Related {
         );
         if self.from.is_some() {
             let time = table.time_column();
-            let _ = write!(
-                rows,
-                " AND {time} >= fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')"
+            let (any, from) = (
+                unsorted(time),
+                format!("fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')"),
             );
+            let _ = write!(rows, " AND {any} >= {from}");
+            if self.from.is_some_and(is_a_date) {
+                let _ = write!(rows, " AND toDate({time}) >= toDate({from})");
+            }
         }
         if self.name.is_some() {
             let _ = write!(rows, " AND r.3 = {{{own}_name:String}}");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tracemill_warehouse::Statement;
 
 use super::filter::Span;
-use super::list::Page;
+use super::list::{Page, by_partition};
 use crate::reader::comment;
 
 /// A session. Times are ms since 1970.
@@ -30,18 +30,17 @@ pub struct GatheredRow {
 /// A page of the sessions with traces in a span, the latest first; one more, where there are more.
 #[must_use]
 pub fn list(project: &str, span: Span, text: Option<&str>, page: Page) -> Statement {
-    let mut sql = "SELECT session AS id, toUnixTimestamp64Milli(min(w.1)) AS first, \
-         toUnixTimestamp64Milli(max(w.1)) AS last, count() AS traces, \
-         arraySort(groupUniqArrayIf(4)(w.5, w.5 != '')) AS users, \
-         arraySort(groupUniqArray(4)(CAST(w.4, 'String'))) AS environments FROM (\
-         SELECT argMax(tuple(timestamp, is_deleted, ifNull(session_id, ''), environment, ifNull(user_id, '')), \
-         (event_ts, is_deleted)) AS w, w.3 AS session FROM traces WHERE project_id = {project:String}"
+    let mut sql = "SELECT session AS id, toUnixTimestamp64Milli(min(timestamp)) AS first, \
+         toUnixTimestamp64Milli(max(timestamp)) AS last, count() AS traces, \
+         arraySort(groupUniqArrayIf(4)(user, user != '')) AS users, \
+         arraySort(groupUniqArray(4)(CAST(environment, 'String'))) AS environments FROM (\
+         SELECT timestamp, ifNull(session_id, '') AS session, environment, ifNull(user_id, '') AS user \
+         FROM traces FINAL WHERE project_id = {project:String} AND is_deleted = 0 AND session != ''"
         .to_owned();
-    span.sql("timestamp", &mut sql);
-    sql.push_str(" GROUP BY toDate(timestamp), id HAVING w.2 = 0 AND session != ''");
+    span.final_sql("timestamp", &mut sql);
     if text.is_some() {
         sql.push_str(
-            " AND (positionCaseInsensitiveUTF8(session, {text:String}) > 0 OR positionCaseInsensitiveUTF8(w.5, {text:String}) > 0)",
+            " AND (positionCaseInsensitiveUTF8(session, {text:String}) > 0 OR positionCaseInsensitiveUTF8(user, {text:String}) > 0)",
         );
     }
     let offset = (page.page - 1).saturating_mul(page.limit);
@@ -50,11 +49,9 @@ pub fn list(project: &str, span: Span, text: Option<&str>, page: Page) -> Statem
         ") GROUP BY session ORDER BY last DESC, session LIMIT {} OFFSET {offset}",
         page.limit + 1
     );
-    let mut statement = Statement::new(sql, comment("session", "gathered", project))
-        .param("project", project)
-        .setting("optimize_aggregation_in_order", 1);
+    let mut statement = Statement::new(sql, comment("session", "gathered", project)).param("project", project);
     if let Some(text) = text {
         statement = statement.param("text", text);
     }
-    span.bind(statement)
+    span.bind(by_partition(statement))
 }

@@ -218,33 +218,34 @@ impl Listing {
             .enumerate()
             .filter(|(_, filter)| is_indexed(self.table, filter))
             .collect();
-        let (newest, source, grouped) = match indexed.is_empty() {
-            true => (
-                format!("tuple({columns})"),
-                format!("{table} FINAL"),
-                " AND ".to_owned(),
-            ),
+        let (newest, source) = match indexed.is_empty() {
+            true => (format!("tuple({columns})"), format!("{table} FINAL")),
             false => (
                 format!("argMax(tuple({columns}), (event_ts, is_deleted))"),
                 table.to_owned(),
-                format!(" GROUP BY {} HAVING ", key(self.table)),
             ),
         };
         let mut sql = format!(
             "SELECT id, toUInt16(toDate({time})) AS day, {newest} AS w FROM {source} WHERE project_id = {{project:String}}"
         );
-        span.sql(time, &mut sql);
-        for (index, filter) in indexed {
-            let condition = filter.sql("f", index, filter.column());
-            let _ = write!(
-                sql,
-                " AND id IN (SELECT id FROM {table} WHERE project_id = {{project:String}}"
-            );
-            // All versions of a row are of one day.
+        let is_alive = format!("{} = 0", self.winner_of("is_deleted", more));
+        if indexed.is_empty() {
+            span.final_sql(time, &mut sql);
+            let _ = write!(sql, " AND {is_alive}");
+        } else {
             span.days_sql(time, &mut sql);
-            let _ = write!(sql, " AND {condition})");
+            for (index, filter) in indexed {
+                let condition = filter.sql("f", index, filter.column());
+                let _ = write!(
+                    sql,
+                    " AND id IN (SELECT id FROM {table} WHERE project_id = {{project:String}}"
+                );
+                span.days_sql(time, &mut sql);
+                let _ = write!(sql, " AND {condition})");
+            }
+            let _ = write!(sql, " GROUP BY {} HAVING {is_alive}", key(self.table));
+            span.sql(&self.winner_of(time, more), &mut sql);
         }
-        let _ = write!(sql, "{grouped}{} = 0", self.winner_of("is_deleted", more));
         for (index, filter) in self.filters.iter().enumerate() {
             let condition = filter.sql("f", index, &self.winner_of(filter.column(), more));
             let _ = write!(sql, " AND {condition}");
@@ -449,7 +450,7 @@ mod tests {
     #[test]
     fn an_index_is_asked_for_whole_days() {
         let mut listing = listing(NEWEST_FIRST);
-        listing.span.from = Some(Millis(5));
+        listing.span.from = Some(Millis(5 + DAY_MS));
         listing.filters = vec![Filter::Is {
             column: "user_id",
             value: "u".to_owned(),
@@ -458,8 +459,16 @@ mod tests {
         let inner = sql.split("IN (SELECT").nth(1).expect("a subquery");
         assert!(inner.contains("AND toDate(timestamp) >= toDate("), "{sql}");
         assert!(
-            !inner.contains("AND timestamp >="),
+            !sql.contains("AND timestamp >=") && sql.contains("HAVING w.2 = 0 AND w.1 >="),
             "another version may be of another hour: {sql}"
         );
+        // Days that ClickHouse's dates do not have.
+        listing.span = Span {
+            from: Some(Millis(5)),
+            to: Some(Millis(1 << 43)),
+        };
+        let sql = listing.count().sql().to_owned();
+        assert!(!sql.contains(" AND toDate("), "{sql}");
+        assert!(sql.contains(" AND w.1 >= ") && sql.contains(" AND w.1 < "), "{sql}");
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
-use super::filter::{Filter, Span};
+use super::filter::{Filter, Span, is_a_date, unsorted};
 use super::list::{Listing, NEWEST_FIRST, Page};
 use crate::reader::comment;
 
@@ -65,7 +65,8 @@ impl Search {
                 " AND id IN (SELECT trace_id FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0 \
                  AND level = 'ERROR'",
             );
-            self.later(&mut sql);
+            self.days(Table::Observations, &mut sql);
+            self.times(Table::Observations, &mut sql);
             sql.push(')');
         }
         self.text_condition(column, &mut sql);
@@ -81,10 +82,15 @@ impl Search {
         if let Some(text) = &self.text {
             statement = statement.param("text", text);
         }
-        match self.span.to {
-            Some(to) => statement.param("later", to.plus(LATER)),
+        match self.later() {
+            Some(later) => statement.param("later", later),
             None => statement,
         }
+    }
+
+    /// Up to when steps are looked for.
+    fn later(&self) -> Option<Millis> {
+        self.span.to.map(|to| to.plus(LATER).within_tables())
     }
 
     fn listing(&self) -> Listing {
@@ -97,12 +103,29 @@ impl Search {
         }
     }
 
-    /// The condition on the steps of traces in the span.
-    fn later(&self, sql: &mut String) {
-        let from = Span { to: None, ..self.span };
-        from.sql("start_time", sql);
+    /// The condition that traces are in the span, or that steps may be of such traces.
+    fn times(&self, table: Table, sql: &mut String) {
+        if table == Table::Traces {
+            return self.span.time_sql("timestamp", sql);
+        }
+        Span { to: None, ..self.span }.time_sql("start_time", sql);
         if self.span.to.is_some() {
-            sql.push_str(" AND start_time < fromUnixTimestamp64Milli({later:Int64}, 'UTC')");
+            let _ = write!(
+                sql,
+                " AND {} < fromUnixTimestamp64Milli({{later:Int64}}, 'UTC')",
+                unsorted("start_time")
+            );
+        }
+    }
+
+    /// The condition that versions are of the days of these.
+    fn days(&self, table: Table, sql: &mut String) {
+        if table == Table::Traces {
+            return self.span.days_sql("timestamp", sql);
+        }
+        Span { to: None, ..self.span }.days_sql("start_time", sql);
+        if self.later().is_some_and(is_a_date) {
+            sql.push_str(" AND toDate(start_time) <= toDate(fromUnixTimestamp64Milli({later:Int64} - 1, 'UTC'))");
         }
     }
 
@@ -119,18 +142,18 @@ impl Search {
         if self.in_payloads {
             let hit = format!("{} OR {}", holds("ifNull(input, '')"), holds("ifNull(output, '')"));
             for (table, of) in [(Table::Traces, "id"), (Table::Observations, "trace_id")] {
-                // Only whether it was found is kept of a version, and the newest version's word counts.
+                // Only whether it was found is kept of a version, and the newest version's word counts. Where its time is not asked for,
+                // no payload is looked through.
+                let mut within = "1".to_owned();
+                self.times(table, &mut within);
                 let _ = write!(
                     sql,
                     " OR id IN (SELECT h.1 FROM (SELECT argMax(tuple(of_trace, is_deleted, hit), (event_ts, is_deleted)) AS h \
-                     FROM (SELECT id, {of} AS of_trace, event_ts, is_deleted, toUInt8({hit}) AS hit FROM {} \
+                     FROM (SELECT id, {of} AS of_trace, event_ts, is_deleted, toUInt8({within} AND ({hit})) AS hit FROM {} \
                      WHERE project_id = {{project:String}}",
                     table.name(),
                 );
-                match table {
-                    Table::Traces => self.span.sql("timestamp", sql),
-                    _ => self.later(sql),
-                }
+                self.days(table, sql);
                 sql.push_str(") GROUP BY id HAVING h.2 = 0 AND h.3 = 1))");
             }
         }
@@ -203,7 +226,7 @@ mod tests {
         let failed =
             "FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0 AND level = 'ERROR'";
         let later = wide
-            .matches("start_time < fromUnixTimestamp64Milli({later:Int64}, 'UTC')")
+            .matches("greatest(start_time, start_time) < fromUnixTimestamp64Milli({later:Int64}, 'UTC')")
             .count();
         assert_eq!(later, 2, "steps begin after their trace: {wide}");
         assert!(wide.contains(failed), "a deleted step has not failed: {wide}");
