@@ -193,6 +193,15 @@ fn check_says_what_a_redis_lacks() {
     );
     assert!(!stage.connect(&more).stdout.contains("warning"));
 
+    // A user who is let at the queues of the file alone sees no others, and can work.
+    let acl = "ACL SETUSER narrow on >narrow +@all ~bull:tracemill-ingestion* ~bull:ingestion-queue:*";
+    assert!(redis.ask(acl).starts_with("+OK"));
+    let url = redis.url().replace("redis://", "redis://narrow:narrow@");
+    let narrow = stage.graph("narrow", &queue(&url), &raw, "");
+    let output = stage.connect(&narrow);
+    says(&output, 0, &["answers (version "]);
+    assert!(!output.stdout.contains("warning"), "{}", output.stdout);
+
     assert!(redis.ask("CONFIG SET maxmemory-policy allkeys-lru").starts_with("+OK"));
     assert!(redis.ask("CONFIG SET appendonly no").starts_with("+OK"));
     let warned = [

@@ -187,8 +187,7 @@ async fn redis(bull: &BullMq, results: &mut Results) {
     let address = &bull.address;
     match preflight::redis(bull).await {
         Ok(report) => {
-            let version = Some(report.version.as_str()).filter(|version| !version.is_empty());
-            let version = version.unwrap_or("unknown");
+            let version = report.version();
             results.add(&format!("redis at {address} answers (version {version})"), Ok(()));
             for (warning, hint) in report.warnings() {
                 say(&format!("  warning redis at {address}: {warning}"));

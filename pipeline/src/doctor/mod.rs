@@ -1,8 +1,7 @@
 //! `tracemill doctor`: does each layer between the three workloads hold, as the server itself answers?
 //!
 //! ```text
-//! ask, server (I/O) ──► readings ──► judge, judge_server (pure) ──┬► lines ──► people, JSON, exit code
-//! redis ─────────────────────────────────────────────────────────┘
+//! ask, server, preflight (I/O) ──► readings ──► judge, judge_server, judge_redis (pure) ──► lines ──► people, JSON, exit code
 //! ```
 //!
 //! A limit is not read but tried: a query asks for more, and must be refused; one needs more memory than it may take, and must
@@ -11,9 +10,9 @@
 mod ask;
 mod grants;
 mod judge;
+mod judge_redis;
 mod judge_server;
 mod reading;
-mod redis;
 mod report;
 mod server;
 
@@ -22,7 +21,8 @@ pub(crate) use report::{Level, Report};
 use tracemill_operators::Clock;
 use tracemill_warehouse::ServiceKind;
 
-use crate::config::{Checked, Engine};
+use crate::config::{Backend, Checked, Engine};
+use crate::preflight;
 use crate::profiles::routed;
 use crate::session::Session;
 
@@ -51,7 +51,11 @@ pub(crate) async fn examine(session: &Session, clock: &Clock) -> Report {
     for server in &servers {
         lines.extend(judge_server::server(server, &readings));
     }
-    lines.extend(redis::examine(&session.checked).await);
+    if let Some((_, route)) = session.checked.ingestion()
+        && let Backend::BullMq(bull) = &route.queue.backend
+    {
+        lines.extend(judge_redis::redis(&bull.address, &preflight::redis(bull).await));
+    }
     if is_embedded {
         // Its users and profiles are the engine's own, and one person's.
         for line in lines.iter_mut().filter(|line| line.is_isolation()) {

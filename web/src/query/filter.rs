@@ -25,30 +25,67 @@ impl Span {
         }
     }
 
+    /// Its ends as the parameters `from` and `to`.
+    fn plain(self) -> Bounds<'static> {
+        self.named("from", "to")
+    }
+
+    /// Its ends as parameters of these names.
+    pub(super) fn named<'a>(self, from: &'a str, to: &'a str) -> Bounds<'a> {
+        Bounds { span: self, from, to }
+    }
+
+    /// As [`Bounds::sql`].
+    pub(super) fn sql(self, column: &str, sql: &mut String) {
+        self.plain().sql(column, sql);
+    }
+
+    /// As [`Bounds::days_sql`].
+    pub(super) fn days_sql(self, column: &str, sql: &mut String) {
+        self.plain().days_sql(column, sql);
+    }
+
+    /// As [`Bounds::final_sql`].
+    pub(super) fn final_sql(self, column: &str, sql: &mut String) {
+        self.plain().final_sql(column, sql);
+    }
+
+    pub(super) fn bind(self, statement: Statement) -> Statement {
+        self.plain().bind(statement)
+    }
+}
+
+/// The ends of a span as parameters of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds<'a> {
+    span: Span,
+    from: &'a str,
+    to: &'a str,
+}
+
+impl Bounds<'_> {
     /// The condition on a time column.
     pub(super) fn sql(self, column: &str, sql: &mut String) {
-        if self.from.is_some() {
-            let _ = write!(sql, " AND {column} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC')");
+        if self.span.from.is_some() {
+            let _ = write!(sql, " AND {column} >= {}", time(self.from));
         }
-        if self.to.is_some() {
-            let _ = write!(sql, " AND {column} < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC')");
+        if self.span.to.is_some() {
+            let _ = write!(sql, " AND {column} < {}", time(self.to));
         }
     }
 
-    /// The condition that a version is of the span's days, by the same parameters. Versions of one row may differ in their time, but not in
-    /// its day: what is grouped to find the newest is bound by days, and only that one by the time.
+    /// The condition that a version is of the span's days. Versions of one row may differ in their time, but not in its day: what is
+    /// grouped to find the newest is bound by days, and only that one by the time.
     pub(super) fn days_sql(self, column: &str, sql: &mut String) {
-        if self.from.is_some_and(is_a_date) {
-            let _ = write!(
-                sql,
-                " AND toDate({column}) >= toDate(fromUnixTimestamp64Milli({{from:Int64}}, 'UTC'))"
-            );
+        if self.span.from.is_some_and(is_a_date) {
+            let _ = write!(sql, " AND toDate({column}) >= toDate({})", time(self.from));
         }
-        if self.to.is_some_and(is_a_date) {
+        if self.span.to.is_some_and(is_a_date) {
             // The day of the last ms before it.
             let _ = write!(
                 sql,
-                " AND toDate({column}) <= toDate(fromUnixTimestamp64Milli({{to:Int64}} - 1, 'UTC'))"
+                " AND toDate({column}) <= toDate(fromUnixTimestamp64Milli({{{}:Int64}} - 1, 'UTC'))",
+                self.to
             );
         }
     }
@@ -61,29 +98,29 @@ impl Span {
         self.time_sql(column, sql);
     }
 
-    /// The condition on a time column, by which nothing is chosen to be read.
+    /// The condition on a time column, by which nothing is chosen to be read: ClickHouse looks through functions of one column that
+    /// keep its order.
     pub(super) fn time_sql(self, column: &str, sql: &mut String) {
-        self.sql(&unsorted(column), sql);
+        self.sql(&format!("greatest({column}, {column})"), sql);
     }
 
     pub(super) fn bind(self, mut statement: Statement) -> Statement {
-        if let Some(from) = self.from {
-            statement = statement.param("from", from);
-        }
-        if let Some(to) = self.to {
-            statement = statement.param("to", to);
+        for (end, name) in [(self.span.from, self.from), (self.span.to, self.to)] {
+            if let Some(end) = end {
+                statement = statement.param(name, end);
+            }
         }
         statement
     }
 }
 
-/// The time of a column, without its order: ClickHouse looks through functions of one column that keep it.
-pub(super) fn unsorted(column: &str) -> String {
-    format!("greatest({column}, {column})")
+/// A parameter in ms as a time.
+fn time(name: &str) -> String {
+    format!("fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')")
 }
 
 /// Whether ClickHouse's `Date` has the day of that time and the one before: others become some day, and nothing can be said by them.
-pub(super) fn is_a_date(at: Millis) -> bool {
+fn is_a_date(at: Millis) -> bool {
     (1..=i64::from(u16::MAX)).contains(&at.0.div_euclid(DAY_MS))
 }
 
@@ -281,9 +318,7 @@ impl Filter {
             }
             Self::Text { part, .. } => part.sql(column, &own),
             Self::Number { operator, .. } => format!("{column} {operator} {{{own}:Float64}}"),
-            Self::Time { operator, .. } => {
-                format!("{column} {operator} fromUnixTimestamp64Milli({{{own}:Int64}}, 'UTC')")
-            }
+            Self::Time { operator, .. } => format!("{column} {operator} {}", time(&own)),
             Self::Flag { value, .. } => format!("{column} = {value}"),
             Self::Present { .. } => format!("notEmpty(ifNull(toString({column}), ''))"),
             Self::Absent { .. } => format!("empty(ifNull(toString({column}), ''))"),
@@ -296,7 +331,7 @@ impl Filter {
             }
             Self::HasKey { negated, .. } => format!("{}mapContains({column}, {{{own}:String}})", not(*negated)),
             Self::Beyond { .. } => {
-                format!("({column}, id) < (fromUnixTimestamp64Milli({{{own}:Int64}}, 'UTC'), {{{own}_id:String}})")
+                format!("({column}, id) < ({}, {{{own}_id:String}})", time(&own))
             }
             Self::OfTraces { filters } => of_traces(filters, &own, column),
             Self::Related(related) => related.sql(&own, column),
@@ -367,6 +402,13 @@ impl Part {
 }
 
 impl Related {
+    fn since(&self) -> Span {
+        Span {
+            from: self.from,
+            to: None,
+        }
+    }
+
     fn sql(&self, own: &str, column: &str) -> String {
         let Self { table, by, .. } = self;
         let columns: String = self.columns.iter().map(|column| format!(", {column}")).collect();
@@ -374,17 +416,8 @@ impl Related {
             "SELECT tuple(is_deleted, {by}{columns}) AS r FROM {table} FINAL \
              WHERE project_id = {{project:String}} AND r.1 = 0"
         );
-        if self.from.is_some() {
-            let time = table.time_column();
-            let (any, from) = (
-                unsorted(time),
-                format!("fromUnixTimestamp64Milli({{{own}_from:Int64}}, 'UTC')"),
-            );
-            let _ = write!(rows, " AND {any} >= {from}");
-            if self.from.is_some_and(is_a_date) {
-                let _ = write!(rows, " AND toDate({time}) >= toDate({from})");
-            }
-        }
+        let from = format!("{own}_from");
+        self.since().named(&from, "").final_sql(table.time_column(), &mut rows);
         if self.name.is_some() {
             let _ = write!(rows, " AND r.3 = {{{own}_name:String}}");
         }
@@ -396,9 +429,7 @@ impl Related {
     }
 
     fn bind(&self, own: &str, mut statement: Statement) -> Statement {
-        if let Some(from) = self.from {
-            statement = statement.param(&format!("{own}_from"), from);
-        }
+        statement = self.since().named(&format!("{own}_from"), "").bind(statement);
         if let Some(name) = &self.name {
             statement = statement.param(&format!("{own}_name"), name);
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tracemill_model::{Millis, Table};
 use tracemill_warehouse::Statement;
 
-use super::filter::{Filter, Span, is_a_date, unsorted};
+use super::filter::{Bounds, Filter, Span};
 use super::list::{Listing, NEWEST_FIRST, Page};
 use crate::reader::comment;
 
@@ -65,8 +65,7 @@ impl Search {
                 " AND id IN (SELECT trace_id FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0 \
                  AND level = 'ERROR'",
             );
-            self.days(Table::Observations, &mut sql);
-            self.times(Table::Observations, &mut sql);
+            self.steps().final_sql("start_time", &mut sql);
             sql.push(')');
         }
         self.text_condition(column, &mut sql);
@@ -82,15 +81,13 @@ impl Search {
         if let Some(text) = &self.text {
             statement = statement.param("text", text);
         }
-        match self.later() {
-            Some(later) => statement.param("later", later),
-            None => statement,
-        }
+        self.steps().bind(statement)
     }
 
-    /// Up to when steps are looked for.
-    fn later(&self) -> Option<Millis> {
-        self.span.to.map(|to| to.plus(LATER).within_tables())
+    /// When the steps of traces in the span may begin.
+    fn steps(&self) -> Bounds<'static> {
+        let to = self.span.to.map(|to| to.plus(LATER).within_tables());
+        Span { to, ..self.span }.named("steps_from", "steps_to")
     }
 
     fn listing(&self) -> Listing {
@@ -100,32 +97,6 @@ impl Search {
             span: self.span,
             filters: self.filters.clone(),
             order: NEWEST_FIRST,
-        }
-    }
-
-    /// The condition that traces are in the span, or that steps may be of such traces.
-    fn times(&self, table: Table, sql: &mut String) {
-        if table == Table::Traces {
-            return self.span.time_sql("timestamp", sql);
-        }
-        Span { to: None, ..self.span }.time_sql("start_time", sql);
-        if self.span.to.is_some() {
-            let _ = write!(
-                sql,
-                " AND {} < fromUnixTimestamp64Milli({{later:Int64}}, 'UTC')",
-                unsorted("start_time")
-            );
-        }
-    }
-
-    /// The condition that versions are of the days of these.
-    fn days(&self, table: Table, sql: &mut String) {
-        if table == Table::Traces {
-            return self.span.days_sql("timestamp", sql);
-        }
-        Span { to: None, ..self.span }.days_sql("start_time", sql);
-        if self.later().is_some_and(is_a_date) {
-            sql.push_str(" AND toDate(start_time) <= toDate(fromUnixTimestamp64Milli({later:Int64} - 1, 'UTC'))");
         }
     }
 
@@ -141,11 +112,12 @@ impl Search {
         }
         if self.in_payloads {
             let hit = format!("{} OR {}", holds("ifNull(input, '')"), holds("ifNull(output, '')"));
-            for (table, of) in [(Table::Traces, "id"), (Table::Observations, "trace_id")] {
+            let traces = (Table::Traces, "id", self.span.named("from", "to"));
+            for (table, of, bounds) in [traces, (Table::Observations, "trace_id", self.steps())] {
                 // Only whether it was found is kept of a version, and the newest version's word counts. Where its time is not asked for,
                 // no payload is looked through.
                 let mut within = "1".to_owned();
-                self.times(table, &mut within);
+                bounds.time_sql(table.time_column(), &mut within);
                 let _ = write!(
                     sql,
                     " OR id IN (SELECT h.1 FROM (SELECT argMax(tuple(of_trace, is_deleted, hit), (event_ts, is_deleted)) AS h \
@@ -153,7 +125,7 @@ impl Search {
                      WHERE project_id = {{project:String}}",
                     table.name(),
                 );
-                self.days(table, sql);
+                bounds.days_sql(table.time_column(), sql);
                 sql.push_str(") GROUP BY id HAVING h.2 = 0 AND h.3 = 1))");
             }
         }
@@ -226,7 +198,7 @@ mod tests {
         let failed =
             "FROM observations FINAL WHERE project_id = {project:String} AND is_deleted = 0 AND level = 'ERROR'";
         let later = wide
-            .matches("greatest(start_time, start_time) < fromUnixTimestamp64Milli({later:Int64}, 'UTC')")
+            .matches("greatest(start_time, start_time) < fromUnixTimestamp64Milli({steps_to:Int64}, 'UTC')")
             .count();
         assert_eq!(later, 2, "steps begin after their trace: {wide}");
         assert!(wide.contains(failed), "a deleted step has not failed: {wide}");

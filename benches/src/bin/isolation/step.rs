@@ -178,7 +178,8 @@ impl Step {
         );
         json!({
             "before": before, "during": during, "after": after, "gives_way_s": way, "returns_s": back, "turns": own,
-            "turns_of_readers": of_readers, "spread": spread, "spread_of_readers": spread_of_readers, "shares": self.shares, "readers": self.readers, "row": self.row.to_json(),
+            "turns_of_readers": of_readers, "spread": spread, "spread_of_readers": spread_of_readers,
+            "shares": self.shares, "readers": self.readers, "row": self.row.to_json(),
         })
     }
 

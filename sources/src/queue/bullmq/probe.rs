@@ -51,6 +51,15 @@ impl RedisReport {
         }
     }
 
+    /// Its version for people.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        match self.version.as_str() {
+            "" => "unknown",
+            version => version,
+        }
+    }
+
     /// Why it cannot hold a queue, and what to do.
     #[must_use]
     pub fn fault(&self) -> Option<(String, &'static str)> {
@@ -118,8 +127,12 @@ async fn ask(connection: &Connection, watched: Watched<'_>) -> Result<RedisRepor
     if *watched.prefix != Prefix::Cluster {
         let names = beyond(watched.queues, watched.own);
         let bases: Vec<String> = names.iter().map(|name| watched.prefix.base(name)).collect();
-        let jobs = connection.jobs(&bases).await?;
-        report.left = names.into_iter().zip(jobs).filter(|(_, jobs)| *jobs > 0).collect();
+        match connection.jobs(&bases).await {
+            Ok(jobs) => report.left = names.into_iter().zip(jobs).filter(|(_, jobs)| *jobs > 0).collect(),
+            // A user may be let at its own queues alone.
+            Err(error @ QueueError::Refused { .. }) => tracing::info!(%error, "other_queues_are_not_seen"),
+            Err(error) => return Err(error),
+        }
     }
     Ok(report)
 }

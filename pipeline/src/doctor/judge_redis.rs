@@ -1,26 +1,14 @@
-//! What a Redis that holds the queue says of itself, and what that means.
+//! What a Redis that holds the queue says of itself, and what that means. Pure.
 
 use tracemill_model::Blame;
 use tracemill_sources::queue::bullmq::RedisReport;
 
 use super::report::Line;
 use crate::PipelineError;
-use crate::config::{Backend, Checked};
 use crate::error::exit_code;
-use crate::preflight;
 
-/// The lines of the queue; none where it is not on Redis.
-pub(super) async fn examine(checked: &Checked) -> Vec<Line> {
-    let Some((_, route)) = checked.ingestion() else {
-        return Vec::new();
-    };
-    match &route.queue.backend {
-        Backend::Local { .. } => Vec::new(),
-        Backend::BullMq(bull) => judge(&bull.address, &preflight::redis(bull).await),
-    }
-}
-
-fn judge(address: &str, asked: &Result<RedisReport, PipelineError>) -> Vec<Line> {
+/// The lines of a Redis at that address.
+pub(super) fn redis(address: &str, asked: &Result<RedisReport, PipelineError>) -> Vec<Line> {
     let report = match asked {
         Ok(report) => report,
         Err(error) => {
@@ -29,15 +17,14 @@ fn judge(address: &str, asked: &Result<RedisReport, PipelineError>) -> Vec<Line>
             return vec![line.exit(exit_code(error))];
         }
     };
-    let version = Some(report.version.as_str()).filter(|version| !version.is_empty());
-    let version = version.unwrap_or("unknown");
-    let mut lines = vec![Line::ok("redis", "answers", format!("version {version} at {address}"))];
+    let answers = format!("version {} at {address}", report.version());
+    let mut lines = vec![Line::ok("redis", "answers", answers)];
     let warnings = report.warnings();
     if warnings.is_empty() {
         lines.push(Line::ok(
             "redis",
             "keeps",
-            "jobs are written to its log, none is evicted, none is left in a queue",
+            "nothing that it tells loses jobs or leaves them",
         ));
     }
     // Jobs are no layer between workloads.
@@ -61,7 +48,7 @@ mod tests {
             ..RedisReport::default()
         };
         let told = |asked: Result<RedisReport, PipelineError>| -> Vec<String> {
-            judge("redis://r:6379", &asked)
+            redis("redis://r:6379", &asked)
                 .iter()
                 .map(ToString::to_string)
                 .collect()
@@ -79,7 +66,7 @@ mod tests {
         assert!(warned[1].starts_with("warning") && warned[1].contains("appendonly"));
         assert!(warned[2].contains("tracemill-ingestion-lane-40 has 3"));
 
-        let away = judge(
+        let away = redis(
             "redis://r:6379",
             &Err(QueueError::Away {
                 reason: "refused".to_owned(),
